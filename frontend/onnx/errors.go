@@ -1,0 +1,75 @@
+package onnx
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Rejected says that the model is malformed or beyond a limit. Each problem names the node or tensor.
+type Rejected struct{ Problems []string }
+
+func (r *Rejected) Error() string { return listed("model rejected", r.Problems) }
+
+// maxListed is the most problems that an error prints.
+const maxListed = 50
+
+func listed(title string, lines []string) string {
+	rest := ""
+	if len(lines) > maxListed {
+		rest = fmt.Sprintf("\n  … and %d more", len(lines)-maxListed)
+		lines = lines[:maxListed]
+	}
+	if len(lines) == 1 {
+		return title + ": " + lines[0]
+	}
+	return title + ":\n  " + strings.Join(lines, "\n  ") + rest
+}
+
+func rejected(format string, args ...any) error {
+	return &Rejected{[]string{fmt.Sprintf(format, args...)}}
+}
+
+// Missing is one kind of unsupported operator or feature.
+type Missing struct {
+	Op     string `json:"op"`
+	Domain string `json:"domain"`
+	Count  int    `json:"count"`
+	Why    string `json:"why"`
+	First  string `json:"first"` // the first node concerned
+}
+
+// Unsupported lists everything the model needs that this compiler does not have, with counts.
+type Unsupported struct{ List []Missing }
+
+func (u *Unsupported) Error() string {
+	lines := make([]string, len(u.List))
+	for i, m := range u.List {
+		name := m.Op
+		if m.Domain != "" {
+			name = m.Domain + "." + m.Op
+		}
+		lines[i] = fmt.Sprintf("%s × %d: %s (first at %s)", name, m.Count, m.Why, m.First)
+	}
+	return listed("not supported", lines)
+}
+
+func (u *Unsupported) add(domain, op, why, node string) {
+	for i := range u.List {
+		if m := &u.List[i]; m.Domain == domain && m.Op == op && m.Why == why {
+			m.Count++
+			return
+		}
+	}
+	u.List = append(u.List, Missing{Op: op, Domain: domain, Count: 1, Why: why, First: node})
+}
+
+func (u *Unsupported) sort() {
+	sort.SliceStable(u.List, func(i, j int) bool {
+		a, b := u.List[i], u.List[j]
+		if a.Count != b.Count {
+			return a.Count > b.Count
+		}
+		return a.Domain+a.Op < b.Domain+b.Op
+	})
+}

@@ -1,0 +1,348 @@
+package onnx
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"mmc/frontend/onnx/onnxpb"
+	"mmc/ir"
+	"mmc/ir/sym"
+)
+
+// Options of Load.
+type Options struct {
+	Dims       map[string]int64 // sizes for named axes, or for symbols such as s0
+	TrustLinks bool             // allow external data behind links
+}
+
+// Model is a graph and where it came from.
+type Model struct {
+	Graph    *ir.Graph
+	Digest   string // sha256 of the model file
+	Producer string
+	NumNodes int // in the file, functions not inlined
+}
+
+// Load reads the model at path: a file, or a folder that holds model.onnx. The error is a *Rejected, an *Unsupported or what
+// the operating system said.
+func Load(path string, o Options) (m *Model, err error) {
+	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+		path = filepath.Join(path, "model.onnx")
+	}
+	data, err := mapPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			m, err = nil, fmt.Errorf("internal error while reading the model: %v", r)
+		}
+	}()
+	return Decode(data, filepath.Dir(path), o)
+}
+
+// Decode is Load for a file's contents; dir is the folder of its external data.
+func Decode(data []byte, dir string, o Options) (*Model, error) {
+	if len(data) == 0 {
+		return nil, rejected("the file is empty")
+	}
+	if err := (&measure{}).check(data, modelMsg, 0); err != nil {
+		return nil, notONNX(data, err)
+	}
+	var p onnxpb.ModelProto
+	if err := p.Unmarshal(data); err != nil {
+		return nil, rejected("malformed protobuf: %v", err)
+	}
+	r := &reader{
+		model: &p, opts: o, ext: &external{dir: dir, trustLinks: o.TrustLinks, files: map[string][]byte{}},
+		tensors: map[*onnxpb.TensorProto]*ir.Tensor{}, subst: map[string]sym.Dim{},
+	}
+	g, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	return &Model{g, fmt.Sprintf("%x", sha256.Sum256(data)), p.ProducerName, len(p.Graph.Node)}, nil
+}
+
+func notONNX(data []byte, err error) error {
+	head := string(data[:min(len(data), 64)])
+	switch {
+	case strings.HasPrefix(head, "version https://git-lfs"):
+		return rejected("this is a Git LFS pointer, not the model: fetch the file itself (git lfs pull)")
+	case strings.HasPrefix(head, "PK\x03\x04"):
+		return rejected("this is a zip archive, not an ONNX model: unpack it first")
+	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(head)), "<!doctype"), strings.HasPrefix(head, "<html"):
+		return rejected("this is an HTML page, not an ONNX model")
+	}
+	return err
+}
+
+// reader holds the state of one model's reading; subst are the facts about symbols found so far.
+type reader struct {
+	model   *onnxpb.ModelProto
+	opts    Options
+	ext     *external
+	tensors map[*onnxpb.TensorProto]*ir.Tensor
+	subst   map[string]sym.Dim
+	opsets  map[string]int
+
+	g        *ir.Graph
+	vals     map[string]*ir.Value
+	bad      map[string]bool // values that a failed node should have made
+	rejects  []string
+	missing  Unsupported
+	numNodes int
+}
+
+// maxFacts is the most equalities between symbols that reading discovers.
+const maxFacts = 256
+
+// read builds the graph, and again from the start whenever an operator shows that a symbol must equal something.
+func (r *reader) read() (*ir.Graph, error) {
+	if r.model.Graph == nil {
+		return nil, rejected("the file holds no graph (is it an ONNX model?)")
+	}
+	if err := r.readOpsets(); err != nil {
+		return nil, err
+	}
+	for range maxFacts {
+		var u *ir.Unify
+		err := r.graph()
+		if errors.As(err, &u) {
+			r.learn(u)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.g, nil
+	}
+	return nil, rejected("the shapes of this model imply more than %d equalities between symbols", maxFacts)
+}
+
+func (r *reader) learn(u *ir.Unify) {
+	fact := map[string]sym.Dim{u.Sym: u.To}
+	for s, d := range r.subst {
+		r.subst[s] = d.Subst(fact)
+	}
+	r.subst[u.Sym] = u.To
+}
+
+// MaxOpset is the newest opset of the default domain whose operators are read.
+const MaxOpset = 26
+
+func (r *reader) readOpsets() error {
+	r.opsets = map[string]int{}
+	for _, o := range r.model.OpsetImport {
+		d := domainName(o.Domain)
+		if _, twice := r.opsets[d]; twice && r.opsets[d] != int(o.Version) {
+			return rejected("two opset versions, %d and %d, for domain %q", r.opsets[d], o.Version, d)
+		}
+		if o.Version < 1 || o.Version > 1000 {
+			return rejected("opset version %d for domain %q", o.Version, d)
+		}
+		r.opsets[d] = int(o.Version)
+	}
+	v, ok := r.opsets[""]
+	if !ok && len(r.opsets) == 0 {
+		return rejected("the model names no opset")
+	}
+	if v > MaxOpset || ok && v < 7 {
+		r.missing.add("", "opset", fmt.Sprintf("opset %d (7 to %d are read)", v, MaxOpset), "the model")
+		return &r.missing
+	}
+	return nil
+}
+
+func domainName(d string) string {
+	if d == "ai.onnx" {
+		return ""
+	}
+	return d
+}
+
+func (r *reader) graph() error {
+	r.g = &ir.Graph{Hints: map[string]string{}}
+	r.vals, r.bad = map[string]*ir.Value{}, map[string]bool{}
+	r.rejects, r.missing, r.numNodes = nil, Unsupported{}, 0
+	p := r.model.Graph
+	if len(p.SparseInitializer) > 0 {
+		r.missing.add("", "SparseTensor", "sparse initializers", "the graph")
+	}
+	for _, t := range p.Initializer {
+		r.initializer(t)
+	}
+	r.inputs(p.Input)
+	if err := r.nodes(p.Node, scope{vals: r.vals, opsets: r.opsets}, ""); err != nil {
+		return err
+	}
+	r.outputs(p.Output)
+	switch {
+	case len(r.rejects) > 0:
+		return &Rejected{r.rejects}
+	case len(r.missing.List) > 0:
+		r.missing.sort()
+		return &r.missing
+	}
+	if err := r.g.Verify(); err != nil {
+		return fmt.Errorf("internal error: the graph read does not verify: %w", err)
+	}
+	return nil
+}
+
+func (r *reader) reject(format string, args ...any) {
+	r.rejects = append(r.rejects, fmt.Sprintf(format, args...))
+}
+
+// problem files an error under the model's faults or the compiler's gaps.
+func (r *reader) problem(what, domain, op string, err error) {
+	var u *ir.Unsupported
+	if errors.As(err, &u) {
+		r.missing.add(domain, op, u.Why, what)
+		return
+	}
+	r.reject("%s: %v", what, err)
+}
+
+func (r *reader) initializer(p *onnxpb.TensorProto) {
+	if len(p.Name) > MaxName || p.Name == "" {
+		r.reject("an initializer has a name of %d bytes", len(p.Name))
+		return
+	}
+	if r.vals[p.Name] != nil {
+		r.reject("initializer %q is defined twice", p.Name)
+		return
+	}
+	t, err := r.tensor(p)
+	if err != nil {
+		r.problem(fmt.Sprintf("initializer %q", p.Name), "", "TensorProto", err)
+		r.bad[p.Name] = true
+		return
+	}
+	r.vals[p.Name] = ir.ConstValue(p.Name, t)
+}
+
+func (r *reader) tensor(p *onnxpb.TensorProto) (*ir.Tensor, error) {
+	if t, ok := r.tensors[p]; ok {
+		return t, nil
+	}
+	t, err := r.ext.tensor(p)
+	if err == nil {
+		r.tensors[p] = t
+	}
+	return t, err
+}
+
+// inputs makes the graph's inputs. An axis gets its symbol by the model's name for it and by how often that name came before
+// in the same shape: files exist that call two different axes of one input by one name.
+func (r *reader) inputs(list []*onnxpb.ValueInfoProto) {
+	seen := map[string]bool{}
+	symbols := map[string]string{}
+	for _, p := range list {
+		if r.vals[p.Name] != nil && r.vals[p.Name].Const != nil {
+			continue // an initializer that could be overridden is a constant here
+		}
+		if seen[p.Name] || len(p.Name) > MaxName || p.Name == "" {
+			r.reject("input %.64q is declared twice, or has no name or a name beyond the limit", p.Name)
+			continue
+		}
+		seen[p.Name] = true
+		v, err := r.input(p, symbols)
+		if err != nil {
+			r.problem(fmt.Sprintf("input %q", p.Name), "", "input", err)
+			r.bad[p.Name] = true
+			continue
+		}
+		r.vals[p.Name] = v
+		r.g.Inputs = append(r.g.Inputs, v)
+	}
+}
+
+func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir.Value, error) {
+	tt := p.GetType().GetTensorType()
+	if tt == nil {
+		return nil, ir.NotSupported("an input that is no tensor")
+	}
+	elem, err := ir.ElemFromONNX(int64(tt.ElemType))
+	if err != nil {
+		return nil, err
+	}
+	if tt.Shape == nil {
+		return nil, ir.NotSupported("an input without a shape")
+	}
+	if len(tt.Shape.Dim) > ir.MaxRank {
+		return nil, fmt.Errorf("rank %d is beyond the limit of %d", len(tt.Shape.Dim), ir.MaxRank)
+	}
+	v := &ir.Value{Name: p.Name, Elem: elem}
+	count := map[string]int{}
+	for a, d := range tt.Shape.Dim {
+		if d.DimValue < 0 || d.DimValue > MaxDimension {
+			return nil, fmt.Errorf("axis %d has size %d", a, d.DimValue)
+		}
+		dim := sym.Const(d.DimValue)
+		if d.DimValue == 0 {
+			key := fmt.Sprintf("%s#%d", d.DimParam, count[d.DimParam])
+			if d.DimParam == "" {
+				key = fmt.Sprintf("%s@%d", p.Name, a)
+			}
+			count[d.DimParam]++
+			dim = r.symbol(key, d.DimParam, symbols)
+		}
+		v.Shape = append(v.Shape, dim)
+	}
+	return v, nil
+}
+
+func (r *reader) symbol(key, hint string, symbols map[string]string) sym.Dim {
+	name, ok := symbols[key]
+	if !ok {
+		name = fmt.Sprintf("s%d", len(symbols))
+		symbols[key] = name
+		r.g.Hints[name] = hint
+	}
+	if n, ok := r.opts.Dims[name]; ok {
+		return sym.Const(n)
+	}
+	if n, ok := r.opts.Dims[hint]; ok && hint != "" {
+		return sym.Const(n)
+	}
+	return sym.Sym(name).Subst(r.subst)
+}
+
+func (r *reader) outputs(list []*onnxpb.ValueInfoProto) {
+	if len(list) == 0 {
+		r.reject("the graph has no outputs")
+	}
+	seen := map[string]bool{}
+	for _, p := range list {
+		v := r.vals[p.Name]
+		switch {
+		case r.bad[p.Name]:
+			continue
+		case v == nil:
+			r.reject("output %q is not computed by any node", p.Name)
+			continue
+		case seen[p.Name]:
+			r.reject("output %q is declared twice", p.Name)
+			continue
+		}
+		seen[p.Name] = true
+		r.g.Outputs = append(r.g.Outputs, v)
+		r.g.OutNames = append(r.g.OutNames, p.Name)
+	}
+}
+
+// Names of the operators that can be read, as domain and name, sorted.
+func Names() [][2]string {
+	var out [][2]string
+	for k := range ir.Spellings() {
+		out = append(out, k)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i][0]+" "+out[i][1] < out[j][0]+" "+out[j][1] })
+	return out
+}

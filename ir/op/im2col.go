@@ -1,0 +1,191 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// Im2ColAttr describes a convolution's windows, one number a spatial axis; Pads holds the begins, then the ends.
+type Im2ColAttr struct{ Kernel, Strides, Dilations, Pads ir.IntList }
+
+// Im2Col lays the windows of a convolution out as rows: x of shape [batch, channels, spatial…] becomes
+// [batch, windows, channels*kernel], with zeros where a window leaves the input (Chellapilla et al., 2006).
+var Im2Col = ir.NewOp("im2col", "the windows of a convolution as rows", Im2ColAttr{})
+
+func init() {
+	Im2Col.Infer = func(n *ir.Node) error {
+		v := n.In[0]
+		out, err := Windows(v.Shape[2:], n.Attr.(Im2ColAttr))
+		if err != nil {
+			return err
+		}
+		cols := v.Shape[1].Mul(sym.Const(ir.NumElements(n.Attr.(Im2ColAttr).Kernel.List())))
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, []sym.Dim{v.Shape[0], sym.Product(out), cols}
+		return nil
+	}
+	Im2Col.Eval = func(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+		shape, err := n.OutShape(0, b)
+		if err != nil {
+			return nil, err
+		}
+		win, err := ir.EvalShape(must(Windows(n.In[0].Shape[2:], n.Attr.(Im2ColAttr))), b)
+		if err != nil {
+			return nil, err
+		}
+		out := ir.NewTensor(loop.F32, shape...)
+		im2col(n.Attr.(Im2ColAttr), in[0], win, ir.Slice[float32](out))
+		return []*ir.Tensor{out}, nil
+	}
+	ir.FromONNX("", "Conv", 1, readConv)
+}
+
+func must[T any](v T, _ error) T { return v }
+
+// Windows is the number of windows along each spatial axis.
+func Windows(spatial []sym.Dim, a Im2ColAttr) ([]sym.Dim, error) {
+	k, s, d, p := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
+	r := len(spatial)
+	if len(k) != r || len(s) != r || len(d) != r || len(p) != 2*r {
+		return nil, fmt.Errorf("a window of %d axes, strides of %d, dilations of %d and %d pads for %d spatial axes", len(k), len(s), len(d), len(p), r)
+	}
+	out := make([]sym.Dim, r)
+	for i := range out {
+		if k[i] < 1 || s[i] < 1 || d[i] < 1 || p[i] < 0 || p[r+i] < 0 {
+			return nil, fmt.Errorf("spatial axis %d: kernel %d, stride %d, dilation %d, pads %d and %d", i, k[i], s[i], d[i], p[i], p[r+i])
+		}
+		room := spatial[i].Add(sym.Const(p[i] + p[r+i] - d[i]*(k[i]-1) - 1))
+		out[i] = room.FloorDiv(sym.Const(s[i])).Add(sym.Const(1))
+		if _, hi := out[i].Bounds(); hi < 1 {
+			return nil, fmt.Errorf("spatial axis %d of size %v is smaller than the window", i, spatial[i])
+		}
+	}
+	return out, nil
+}
+
+func im2col(a Im2ColAttr, in *ir.Tensor, win []int64, out []float32) {
+	x := ir.Slice[float32](in)
+	k, s, d, p := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
+	spatial := in.Shape[2:]
+	at := 0
+	for n := range in.Shape[0] {
+		forEach(win, func(w []int64) {
+			for c := range in.Shape[1] {
+				forEach(k, func(o []int64) {
+					idx, inside := n*in.Shape[1]+c, true
+					for i := range o {
+						pos := w[i]*s[i] - p[i] + o[i]*d[i]
+						inside = inside && pos >= 0 && pos < spatial[i]
+						idx = idx*spatial[i] + pos
+					}
+					if inside {
+						out[at] = x[idx]
+					}
+					at++
+				})
+			}
+		})
+	}
+}
+
+// forEach calls f with every index of a box, last axis fastest.
+func forEach(shape []int64, f func(idx []int64)) {
+	idx := make([]int64, len(shape))
+	for range ir.NumElements(shape) {
+		f(idx)
+		for a := len(shape) - 1; a >= 0; a-- {
+			if idx[a]++; idx[a] < shape[a] {
+				break
+			}
+			idx[a] = 0
+		}
+	}
+}
+
+// readConv reads a convolution of one group as im2col, a product with the weights as a matrix, and a transposition back.
+func readConv(c *ir.Import) error {
+	x, err1 := c.Need(0)
+	w, err2 := c.Need(1)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	r := len(x.Shape) - 2
+	if r < 1 || len(w.Shape) != r+2 {
+		return fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape))
+	}
+	if c.Int("group", 1) != 1 || w.Const == nil {
+		return ir.NotSupported("Conv in groups, or with weights that are not constant")
+	}
+	if err := ir.Equal(x.Shape[1], w.Shape[1]); err != nil {
+		return fmt.Errorf("channels: %w", err)
+	}
+	a, err := windowAttr(c, x.Shape[2:], ir.ConstShape(w.Shape[2:]))
+	if err != nil {
+		return err
+	}
+	win, err := Windows(x.Shape[2:], a)
+	if err != nil {
+		return err
+	}
+	rows, err := c.Emit1(Im2Col, a, x)
+	if err != nil {
+		return err
+	}
+	mat, err := reshape(c, w, []sym.Dim{w.Shape[0], sym.Product(w.Shape[1:])})
+	if err == nil {
+		mat, err = transpose(c, mat, 1, 0)
+	}
+	if err != nil {
+		return err
+	}
+	y, err := c.Emit1(MatMul, nil, rows, mat)
+	if err == nil && c.Value(2) != nil {
+		y, err = c.Emit1(Add, nil, y, c.Value(2))
+	}
+	if err == nil {
+		y, err = transpose(c, y, 0, 2, 1)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Return1(reshape(c, y, append([]sym.Dim{x.Shape[0], w.Shape[0]}, win...)))
+}
+
+func windowAttr(c *ir.Import, spatial []sym.Dim, kernel []int64) (Im2ColAttr, error) {
+	r := len(spatial)
+	list := func(name string, n int, def int64) []int64 {
+		if v, ok := c.Ints(name); ok {
+			return v
+		}
+		v := make([]int64, n)
+		for i := range v {
+			v[i] = def
+		}
+		return v
+	}
+	strides, dilations, pads := list("strides", r, 1), list("dilations", r, 1), list("pads", 2*r, 0)
+	switch mode := c.Str("auto_pad", "NOTSET"); mode {
+	case "NOTSET", "VALID":
+	case "SAME_UPPER", "SAME_LOWER":
+		if len(strides) != r || len(dilations) != r {
+			return Im2ColAttr{}, fmt.Errorf("strides and dilations for %d spatial axes", r)
+		}
+		for i, d := range spatial {
+			n, ok := d.Const()
+			if !ok || strides[i] < 1 {
+				return Im2ColAttr{}, ir.NotSupported("auto_pad on an axis whose size is not known")
+			}
+			total := max(0, ((n+strides[i]-1)/strides[i]-1)*strides[i]+dilations[i]*(kernel[i]-1)+1-n)
+			pads[i], pads[r+i] = total/2, total-total/2
+			if mode == "SAME_LOWER" {
+				pads[i], pads[r+i] = pads[r+i], pads[i]
+			}
+		}
+	default:
+		return Im2ColAttr{}, fmt.Errorf("auto_pad %q", mode)
+	}
+	return Im2ColAttr{ir.MakeInts(kernel...), ir.MakeInts(strides...), ir.MakeInts(dilations...), ir.MakeInts(pads...)}, nil
+}

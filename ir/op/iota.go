@@ -1,0 +1,89 @@
+package op
+
+import (
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// IotaAttr: element i is Start + i*Step, for i < N, in type To.
+type IotaAttr struct {
+	Start, Step, N ir.DimList
+	To             loop.Elem
+}
+
+// Iota counts: a vector Start, Start+Step, …
+var Iota = ir.NewOp("iota", "start, start+step, …", IotaAttr{})
+
+func init() {
+	Iota.Infer = func(n *ir.Node) error {
+		a := n.Attr.(IotaAttr)
+		n.Out[0].Elem, n.Out[0].Shape = a.To, a.N.List()
+		return nil
+	}
+	Iota.Eval = func(n *ir.Node, b sym.Binding, _ []*ir.Tensor) ([]*ir.Tensor, error) {
+		a := n.Attr.(IotaAttr)
+		v, err := evalDims(b, a.Start.List()[0], a.Step.List()[0], a.N.List()[0])
+		if err != nil {
+			return nil, err
+		}
+		t := ir.NewTensor(a.To, v[2])
+		for i := range t.Len() {
+			x := v[0] + int64(i)*v[1]
+			t.Set(i, loop.Scalar{F: float64(x), I: x})
+		}
+		return []*ir.Tensor{t}, nil
+	}
+	ir.FromONNX("", "Range", 11, readRange)
+}
+
+// evalDims computes dims that may be negative.
+func evalDims(b sym.Binding, ds ...sym.Dim) ([]int64, error) {
+	out := make([]int64, len(ds))
+	for i, d := range ds {
+		v, err := d.Eval(b)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+func readRange(c *ir.Import) error {
+	in, err := c.NeedAll(3)
+	if err != nil {
+		return err
+	}
+	var ds [3]sym.Dim
+	for i, v := range in {
+		d := integral(v)
+		if d == nil {
+			return ir.NotSupported("Range whose bounds depend on data")
+		}
+		ds[i] = *d
+	}
+	step := ds[2]
+	lo, hi := step.Bounds()
+	if lo <= 0 && hi >= 0 {
+		return ir.NotSupported("Range with a step whose sign is not known, or zero")
+	}
+	n := ds[1].Sub(ds[0]).CeilDiv(step).Max(sym.Const(0))
+	one := func(d sym.Dim) ir.DimList { return ir.MakeDims([]sym.Dim{d}) }
+	return c.Return(c.Emit(Iota, IotaAttr{one(ds[0]), one(step), one(n), in[0].Elem}))
+}
+
+// integral is the content of a scalar as a dim, also of a float constant that is a whole number.
+func integral(v *ir.Value) *sym.Dim {
+	if ds := v.Contents(); len(ds) == 1 {
+		return &ds[0]
+	}
+	if v.Elem.Float() && v.Const != nil && v.Const.Len() == 1 {
+		f := v.Const.At(0).F
+		if f == float64(int64(f)) {
+			d := sym.Const(int64(f))
+			return &d
+		}
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+package op
+
+import (
+	"mmc/ir"
+)
+
+func init() { ir.FromONNX("", "Sum", 1, readFold(Add)) }

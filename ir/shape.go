@@ -1,0 +1,127 @@
+package ir
+
+import (
+	"fmt"
+	"strings"
+
+	"mmc/ir/sym"
+)
+
+// Unify is the error of an operator that needs the symbol Sym to equal To: the reader of the model may accept that as a fact,
+// to be checked at run time, and start again.
+type Unify struct {
+	Sym string
+	To  sym.Dim
+}
+
+func (u *Unify) Error() string { return fmt.Sprintf("%s must equal %v", u.Sym, u.To) }
+
+// Equal returns nil if the dims are equal, a *Unify if they would be under a fact about a symbol, else an error.
+func Equal(a, b sym.Dim) error {
+	if a == b {
+		return nil
+	}
+	if a.Same(b) == sym.False {
+		return fmt.Errorf("sizes %v and %v differ", a, b)
+	}
+	for _, p := range [][2]sym.Dim{{b, a}, {a, b}} {
+		s, to := p[0], p[1]
+		if ss := s.Symbols(); len(ss) == 1 && ss[0] == s.String() && !contains(to.Symbols(), ss[0]) {
+			return &Unify{ss[0], to}
+		}
+	}
+	return fmt.Errorf("sizes %v and %v cannot be shown to be equal", a, b)
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// BroadcastDim is the size of an axis that numpy-style broadcasting gives a and b.
+func BroadcastDim(a, b sym.Dim) (sym.Dim, error) {
+	switch {
+	case a == b || b.Is(1):
+		return a, nil
+	case a.Is(1):
+		return b, nil
+	}
+	return a, Equal(a, b)
+}
+
+// BroadcastShapes is the common shape of all operands.
+func BroadcastShapes(shapes ...[]sym.Dim) ([]sym.Dim, error) {
+	rank := 0
+	for _, s := range shapes {
+		rank = max(rank, len(s))
+	}
+	out := make([]sym.Dim, rank)
+	for i := range out {
+		out[i] = sym.Const(1)
+	}
+	for _, s := range shapes {
+		for i, d := range s {
+			k := rank - len(s) + i
+			m, err := BroadcastDim(out[k], d)
+			if err != nil {
+				return nil, fmt.Errorf("axis %d: %w", k, err)
+			}
+			out[k] = m
+		}
+	}
+	return out, nil
+}
+
+// SameShape reports whether two shapes are equal for every binding.
+func SameShape(a, b []sym.Dim) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// DimList is a list of dims as a comparable value, for attributes.
+type DimList string
+
+// MakeDims packs dims.
+func MakeDims(ds []sym.Dim) DimList {
+	parts := make([]string, len(ds))
+	for i, d := range ds {
+		parts[i] = d.String()
+	}
+	return DimList(strings.Join(parts, ";"))
+}
+
+// List unpacks the dims.
+func (l DimList) List() []sym.Dim {
+	if l == "" {
+		return nil
+	}
+	var out []sym.Dim
+	for _, p := range strings.Split(string(l), ";") {
+		d, err := sym.Parse(p)
+		if err != nil {
+			panic("ir: " + err.Error()) // MakeDims and the text parser only make lists that parse
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// IntList is a list of integers as a comparable value, for attributes.
+type IntList string
+
+// MakeInts packs integers.
+func MakeInts(v ...int64) IntList { return IntList(MakeDims(sym.Consts(v...))) }
+
+// List unpacks the integers.
+func (l IntList) List() []int64 { return ConstShape(DimList(l).List()) }

@@ -1,0 +1,569 @@
+package sym
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Dim is a canonical polynomial; the zero value is the constant 0.
+type Dim struct {
+	c int64  // the value, when s is empty
+	s string // canonical text of a non-constant polynomial
+}
+
+// Binding gives symbols their values at run time.
+type Binding map[string]int64
+
+// Truth is the answer to a question about dims whose symbols are unbound.
+type Truth int
+
+const (
+	Unknown Truth = iota
+	False
+	True
+)
+
+// Symbol bounds: every symbol lies in [MinSymbol, MaxSymbol].
+const (
+	MinSymbol = 1
+	MaxSymbol = 1 << 31
+)
+
+// Const is the constant dimension n.
+func Const(n int64) Dim { return Dim{c: n} }
+
+// Sym is the symbol of that name, which must be a letter followed by letters, digits or underscores.
+func Sym(name string) Dim {
+	return Dim{s: name}
+}
+
+// Consts lifts sizes to dims.
+func Consts(ns ...int64) []Dim {
+	out := make([]Dim, len(ns))
+	for i, n := range ns {
+		out[i] = Const(n)
+	}
+	return out
+}
+
+// Const returns the value of a constant dim.
+func (d Dim) Const() (int64, bool) { return d.c, d.s == "" }
+
+// Is reports whether d is the constant n.
+func (d Dim) Is(n int64) bool { return d.s == "" && d.c == n }
+
+// String is the canonical text, which Parse reads back.
+func (d Dim) String() string {
+	if d.s == "" {
+		return strconv.FormatInt(d.c, 10)
+	}
+	return d.s
+}
+
+// term is coef times the product of its atoms, which are sorted.
+type term struct {
+	coef  int64
+	atoms []string
+}
+
+func (t term) key() string { return strings.Join(t.atoms, "*") }
+
+func (d Dim) terms() []term {
+	if d.s == "" {
+		if d.c == 0 {
+			return nil
+		}
+		return []term{{coef: d.c}}
+	}
+	ts, err := parsePoly(d.s)
+	if err != nil {
+		panic("sym: " + err.Error()) // a canonical text always parses
+	}
+	return ts
+}
+
+func fromTerms(ts []term) Dim {
+	sum := map[string]int64{}
+	atoms := map[string][]string{}
+	for _, t := range ts {
+		sort.Strings(t.atoms)
+		k := t.key()
+		sum[k] = addSat(sum[k], t.coef)
+		atoms[k] = t.atoms
+	}
+	keys := make([]string, 0, len(sum))
+	for k, c := range sum {
+		if c != 0 {
+			keys = append(keys, k)
+		}
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := keys[i], keys[j]
+		if len(atoms[a]) != len(atoms[b]) {
+			return len(atoms[a]) > len(atoms[b])
+		}
+		return a < b
+	})
+	if len(keys) == 0 {
+		return Dim{}
+	}
+	if len(keys) == 1 && keys[0] == "" {
+		return Const(sum[""])
+	}
+	var b strings.Builder
+	for i, k := range keys {
+		writeTerm(&b, i == 0, sum[k], k)
+	}
+	return Dim{s: b.String()}
+}
+
+func writeTerm(b *strings.Builder, first bool, c int64, key string) {
+	switch {
+	case c < 0:
+		b.WriteByte('-')
+		c = -c
+	case !first:
+		b.WriteByte('+')
+	}
+	if key == "" {
+		b.WriteString(strconv.FormatInt(c, 10))
+		return
+	}
+	if c != 1 {
+		b.WriteString(strconv.FormatInt(c, 10))
+		b.WriteByte('*')
+	}
+	b.WriteString(key)
+}
+
+// Add is d + e.
+func (d Dim) Add(e Dim) Dim {
+	if d.s == "" && e.s == "" {
+		return Const(addSat(d.c, e.c))
+	}
+	return fromTerms(append(d.terms(), e.terms()...))
+}
+
+// Neg is -d.
+func (d Dim) Neg() Dim { return d.Mul(Const(-1)) }
+
+// Sub is d - e.
+func (d Dim) Sub(e Dim) Dim { return d.Add(e.Neg()) }
+
+// Mul is d * e.
+func (d Dim) Mul(e Dim) Dim {
+	if d.s == "" && e.s == "" {
+		return Const(mulSat(d.c, e.c))
+	}
+	var out []term
+	for _, a := range d.terms() {
+		for _, b := range e.terms() {
+			atoms := append(append([]string{}, a.atoms...), b.atoms...)
+			out = append(out, term{coef: mulSat(a.coef, b.coef), atoms: atoms})
+		}
+	}
+	return fromTerms(out)
+}
+
+// Product multiplies dims; the empty product is 1.
+func Product(ds []Dim) Dim {
+	p := Const(1)
+	for _, d := range ds {
+		p = p.Mul(d)
+	}
+	return p
+}
+
+// Div is the exact quotient d / e when it is a polynomial: e is a constant or a single term that divides every term of d.
+func (d Dim) Div(e Dim) (Dim, bool) {
+	if d == e && !d.Is(0) {
+		return Const(1), true
+	}
+	et := e.terms()
+	if len(et) != 1 {
+		return Dim{}, false
+	}
+	var out []term
+	for _, t := range d.terms() {
+		rest, ok := removeAtoms(t.atoms, et[0].atoms)
+		if !ok || t.coef%et[0].coef != 0 {
+			return Dim{}, false
+		}
+		out = append(out, term{coef: t.coef / et[0].coef, atoms: rest})
+	}
+	return fromTerms(out), true
+}
+
+func removeAtoms(from, what []string) ([]string, bool) {
+	rest := append([]string{}, from...)
+	for _, w := range what {
+		i := sort.SearchStrings(rest, w)
+		if i == len(rest) || rest[i] != w {
+			return nil, false
+		}
+		rest = append(rest[:i:i], rest[i+1:]...)
+	}
+	return rest, true
+}
+
+// FloorDiv is d divided by e, rounded towards minus infinity; e must not be zero.
+func (d Dim) FloorDiv(e Dim) Dim {
+	if q, ok := d.Div(e); ok {
+		return q
+	}
+	if c, ok := e.Const(); ok && c > 0 {
+		whole, rest := d.splitMultiples(c)
+		if !whole.Is(0) {
+			q, _ := whole.Div(e)
+			return q.Add(rest.FloorDiv(e))
+		}
+	}
+	return call("floordiv", d, e)
+}
+
+// splitMultiples is d = whole + rest, whole being a multiple of c for every binding and rest's constant lying in [0, c).
+func (d Dim) splitMultiples(c int64) (whole, rest Dim) {
+	var w []term
+	for _, t := range d.terms() {
+		coef := t.coef
+		if len(t.atoms) == 0 {
+			r, _ := apply("mod", coef, c)
+			coef -= r
+		} else if coef%c != 0 {
+			continue
+		}
+		w = append(w, term{coef, append([]string{}, t.atoms...)})
+	}
+	whole = fromTerms(w)
+	return whole, d.Sub(whole)
+}
+
+// CeilDiv is d divided by e, rounded towards plus infinity; e must not be zero.
+func (d Dim) CeilDiv(e Dim) Dim {
+	if q, ok := d.Div(e); ok {
+		return q
+	}
+	return call("ceildiv", d, e)
+}
+
+// Mod is d - e*floordiv(d, e); e must not be zero.
+func (d Dim) Mod(e Dim) Dim {
+	if _, ok := d.Div(e); ok {
+		return Const(0)
+	}
+	return call("mod", d, e)
+}
+
+// Min is the smaller of d and e.
+func (d Dim) Min(e Dim) Dim {
+	if d.LessEq(e) == True {
+		return d
+	}
+	if e.LessEq(d) == True {
+		return e
+	}
+	return commutative("min", d, e)
+}
+
+// Max is the larger of d and e.
+func (d Dim) Max(e Dim) Dim {
+	if d.LessEq(e) == True {
+		return e
+	}
+	if e.LessEq(d) == True {
+		return d
+	}
+	return commutative("max", d, e)
+}
+
+func commutative(name string, d, e Dim) Dim {
+	if e.String() < d.String() {
+		d, e = e, d
+	}
+	return call(name, d, e)
+}
+
+func call(name string, d, e Dim) Dim {
+	if d.s == "" && e.s == "" {
+		v, err := apply(name, d.c, e.c)
+		if err != nil {
+			return Dim{}
+		}
+		return Const(v)
+	}
+	return Dim{s: name + "(" + d.String() + "," + e.String() + ")"}
+}
+
+func apply(name string, a, b int64) (int64, error) {
+	switch name {
+	case "min":
+		return min(a, b), nil
+	case "max":
+		return max(a, b), nil
+	}
+	if b == 0 {
+		return 0, fmt.Errorf("%s by zero", name)
+	}
+	q, r := a/b, a%b
+	if r != 0 && (r < 0) != (b < 0) {
+		q, r = q-1, r+b
+	}
+	switch name {
+	case "floordiv":
+		return q, nil
+	case "ceildiv":
+		if r != 0 {
+			q++
+		}
+		return q, nil
+	case "mod":
+		return r, nil
+	}
+	return 0, fmt.Errorf("unknown function %q", name)
+}
+
+// Same answers whether d equals e for every binding (True), for none (False) or cannot tell.
+func (d Dim) Same(e Dim) Truth {
+	if d == e {
+		return True
+	}
+	lo, hi := d.Sub(e).Bounds()
+	if lo > 0 || hi < 0 {
+		return False
+	}
+	return Unknown
+}
+
+// LessEq answers d <= e.
+func (d Dim) LessEq(e Dim) Truth {
+	lo, hi := e.Sub(d).Bounds()
+	switch {
+	case lo >= 0:
+		return True
+	case hi < 0:
+		return False
+	}
+	return Unknown
+}
+
+// Bounds gives an interval that holds d for every binding; it may be wider than needed.
+func (d Dim) Bounds() (lo, hi int64) {
+	for _, t := range d.terms() {
+		tlo, thi := t.coef, t.coef
+		for _, a := range t.atoms {
+			alo, ahi := atomBounds(a)
+			tlo, thi = mulBounds(tlo, thi, alo, ahi)
+		}
+		lo, hi = addSat(lo, tlo), addSat(hi, thi)
+	}
+	return lo, hi
+}
+
+func mulBounds(alo, ahi, blo, bhi int64) (int64, int64) {
+	p := []int64{mulSat(alo, blo), mulSat(alo, bhi), mulSat(ahi, blo), mulSat(ahi, bhi)}
+	return min(p[0], p[1], p[2], p[3]), max(p[0], p[1], p[2], p[3])
+}
+
+func atomBounds(atom string) (int64, int64) {
+	name, x, y, ok := splitCall(atom)
+	if !ok {
+		return MinSymbol, MaxSymbol
+	}
+	xlo, xhi := x.Bounds()
+	ylo, yhi := y.Bounds()
+	switch {
+	case name == "min":
+		return min(xlo, ylo), min(xhi, yhi)
+	case name == "max":
+		return max(xlo, ylo), max(xhi, yhi)
+	case name == "mod" && ylo > 0:
+		return 0, yhi - 1
+	case ylo > 0 && xlo >= 0:
+		lo, _ := apply(name, xlo, yhi)
+		hi, _ := apply(name, xhi, ylo)
+		return lo, hi
+	}
+	return math.MinInt64, math.MaxInt64
+}
+
+// MultipleOf reports whether d is provably a multiple of k.
+func (d Dim) MultipleOf(k int64) bool {
+	for _, t := range d.terms() {
+		if k == 0 || t.coef%k != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Eval computes d; every symbol must be bound.
+func (d Dim) Eval(b Binding) (int64, error) {
+	var sum int64
+	for _, t := range d.terms() {
+		p := t.coef
+		for _, a := range t.atoms {
+			v, err := evalAtom(a, b)
+			if err != nil {
+				return 0, err
+			}
+			p = mulSat(p, v)
+		}
+		sum = addSat(sum, p)
+	}
+	return sum, nil
+}
+
+func evalAtom(atom string, b Binding) (int64, error) {
+	name, x, y, ok := splitCall(atom)
+	if !ok {
+		v, bound := b[atom]
+		if !bound {
+			return 0, fmt.Errorf("symbol %s is not bound", atom)
+		}
+		return v, nil
+	}
+	xv, err := x.Eval(b)
+	if err != nil {
+		return 0, err
+	}
+	yv, err := y.Eval(b)
+	if err != nil {
+		return 0, err
+	}
+	return apply(name, xv, yv)
+}
+
+// Subst replaces symbols by dims, everywhere at once.
+func (d Dim) Subst(m map[string]Dim) Dim {
+	if d.s == "" || len(m) == 0 {
+		return d
+	}
+	sum := Dim{}
+	for _, t := range d.terms() {
+		p := Const(t.coef)
+		for _, a := range t.atoms {
+			p = p.Mul(substAtom(a, m))
+		}
+		sum = sum.Add(p)
+	}
+	return sum
+}
+
+func substAtom(atom string, m map[string]Dim) Dim {
+	name, x, y, ok := splitCall(atom)
+	if !ok {
+		if r, found := m[atom]; found {
+			return r
+		}
+		return Sym(atom)
+	}
+	return Call(name, x.Subst(m), y.Subst(m))
+}
+
+// Call applies floordiv, ceildiv, mod, min or max by name.
+func Call(name string, x, y Dim) Dim {
+	switch name {
+	case "floordiv":
+		return x.FloorDiv(y)
+	case "ceildiv":
+		return x.CeilDiv(y)
+	case "mod":
+		return x.Mod(y)
+	case "min":
+		return x.Min(y)
+	}
+	return x.Max(y)
+}
+
+// Symbols lists the symbols of d, each once, sorted.
+func (d Dim) Symbols() []string {
+	seen := map[string]bool{}
+	d.collect(seen)
+	out := make([]string, 0, len(seen))
+	for s := range seen {
+		out = append(out, s)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func (d Dim) collect(seen map[string]bool) {
+	for _, t := range d.terms() {
+		for _, a := range t.atoms {
+			if _, x, y, ok := splitCall(a); ok {
+				x.collect(seen)
+				y.collect(seen)
+			} else {
+				seen[a] = true
+			}
+		}
+	}
+}
+
+// Format prints d as an expression of another language: sym renders a symbol, fn a call such as floordiv of two operands.
+func (d Dim) Format(sym func(string) string, fn func(name, x, y string) string) string {
+	ts := d.terms()
+	if len(ts) == 0 {
+		return "0"
+	}
+	var b strings.Builder
+	for i, t := range ts {
+		parts := make([]string, len(t.atoms))
+		for j, a := range t.atoms {
+			parts[j] = formatAtom(a, sym, fn)
+		}
+		writeTerm(&b, i == 0, t.coef, strings.Join(parts, "*"))
+	}
+	return b.String()
+}
+
+func formatAtom(a string, sym func(string) string, fn func(name, x, y string) string) string {
+	name, x, y, ok := splitCall(a)
+	if !ok {
+		return sym(a)
+	}
+	return fn(name, x.Format(sym, fn), y.Format(sym, fn))
+}
+
+func addSat(a, b int64) int64 {
+	s := a + b
+	if (s > a) == (b > 0) {
+		return s
+	}
+	if b > 0 {
+		return math.MaxInt64
+	}
+	if b == 0 {
+		return a
+	}
+	return math.MinInt64
+}
+
+func mulSat(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(abs(a), abs(b))
+	neg := (a < 0) != (b < 0)
+	if hi != 0 || lo > math.MaxInt64 {
+		if neg {
+			return math.MinInt64
+		}
+		return math.MaxInt64
+	}
+	if neg {
+		return -int64(lo)
+	}
+	return int64(lo)
+}
+
+func abs(a int64) uint64 {
+	if a < 0 {
+		return uint64(-a)
+	}
+	return uint64(a)
+}

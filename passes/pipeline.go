@@ -1,0 +1,20 @@
+package passes
+
+// Pipeline is the order of the passes. It is read from top to bottom and reviewed as such.
+var Pipeline = []Pass{
+	Fold,         // first: what is left is what runs
+	Simplify,     // so that patterns see no reshapes or casts that do nothing
+	CSE,          // exporters write the same mask and the same shape arithmetic once a layer
+	DeadCode,     //
+	LayerNorm,    // before Linear, whose bias looks like the last step of a norm
+	GELU,         //
+	SiLU,         //
+	Attention,    // before Linear: products of two computed operands belong to it
+	Simplify2,    // transposes that Attention has put next to others
+	Linear,       //
+	Activation,   // act(linear)
+	Residual,     // linear + x
+	ResidualNorm, // norm(x + y) for the sums that Residual has left
+	CSE2,         //
+	DeadCode2,    //
+}

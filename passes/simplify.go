@@ -1,0 +1,141 @@
+package passes
+
+import (
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Simplify removes steps that do nothing and merges moves: reshapes of reshapes, transposes of transposes, additions of zero,
+// products with one, casts to the same type, broadcasts that an elementwise reader does itself.
+var Simplify = Rewrite("simplify", "removes steps that do nothing and merges moves", simplifyRules...)
+
+// Simplify2 is Simplify again, after the attention pass.
+var Simplify2 = Rewrite("simplify2", "simplify, after attention", simplifyRules...)
+
+var simplifyRules = []Rule{
+	{Root: func() *ir.Op { return op.Reshape }, Try: simplifyReshape},
+	{Root: func() *ir.Op { return op.Transpose }, Try: simplifyTranspose},
+	{Root: func() *ir.Op { return op.Cast }, Try: simplifyCast},
+	{Root: func() *ir.Op { return op.Add }, Try: func(_ *Context, n *ir.Node) *ir.Patch { return dropNeutral(n, 0) }},
+	{Root: func() *ir.Op { return op.Mul }, Try: func(_ *Context, n *ir.Node) *ir.Patch { return dropNeutral(n, 1) }},
+	{Root: func() *ir.Op { return op.Div }, Try: dropDivisor},
+	{Root: func() *ir.Op { return op.Expand }, Try: sinkExpand},
+}
+
+func simplifyReshape(_ *Context, n *ir.Node) *ir.Patch {
+	x := n.In[0]
+	if ir.SameShape(x.Shape, n.Out[0].Shape) {
+		return ir.NewPatch(n).Replace(n.Out[0], x)
+	}
+	if inner := by(x, op.Reshape); inner != nil {
+		p := ir.NewPatch(n, inner)
+		return p.Replace(n.Out[0], p.Emit1(op.Reshape, n.Attr, inner.In[0]))
+	}
+	return nil
+}
+
+func simplifyTranspose(_ *Context, n *ir.Node) *ir.Patch {
+	perm := n.Attr.(op.TransposeAttr).Perm.List()
+	if identity(perm) {
+		return ir.NewPatch(n).Replace(n.Out[0], n.In[0])
+	}
+	if movesOnlyOnes(n.In[0].Shape, perm) {
+		p := ir.NewPatch(n)
+		return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, n.In[0]))
+	}
+	inner := by(n.In[0], op.Transpose)
+	if inner == nil {
+		return nil
+	}
+	first := inner.Attr.(op.TransposeAttr).Perm.List()
+	both := make([]int64, len(perm))
+	for i, p := range perm {
+		both[i] = first[p]
+	}
+	p := ir.NewPatch(n, inner)
+	return p.Replace(n.Out[0], p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(both...)}, inner.In[0]))
+}
+
+func identity(perm []int64) bool {
+	for i, p := range perm {
+		if int64(i) != p {
+			return false
+		}
+	}
+	return true
+}
+
+// movesOnlyOnes reports whether the axes other than those of size 1 keep their order.
+func movesOnlyOnes(shape []sym.Dim, perm []int64) bool {
+	last := int64(-1)
+	for _, p := range perm {
+		if shape[p].Is(1) {
+			continue
+		}
+		if p < last {
+			return false
+		}
+		last = p
+	}
+	return true
+}
+
+// simplifyCast drops a cast to the type its input has, and the inner one of two casts that only widens.
+func simplifyCast(_ *Context, n *ir.Node) *ir.Patch {
+	x, to := n.In[0], n.Attr.(op.CastAttr).To
+	if x.Elem == to {
+		return ir.NewPatch(n).Replace(n.Out[0], x)
+	}
+	inner := by(x, op.Cast)
+	if inner == nil || inner.In[0].Elem != loop.Bool || x.Elem == loop.Bool {
+		return nil
+	}
+	p := ir.NewPatch(n, inner)
+	return p.Replace(n.Out[0], p.Emit1(op.Cast, n.Attr, inner.In[0]))
+}
+
+func dropNeutral(n *ir.Node, neutral float64) *ir.Patch {
+	for _, o := range operands(n) {
+		k, ok := scalar(o[1])
+		if ok && k == neutral && ir.SameShape(o[0].Shape, n.Out[0].Shape) && neutralIsExact(o[1], neutral) {
+			return ir.NewPatch(n).Replace(n.Out[0], o[0])
+		}
+	}
+	return nil
+}
+
+// neutralIsExact refuses x + 0 for floats, which turns -0 into 0.
+func neutralIsExact(v *ir.Value, neutral float64) bool { return neutral != 0 || !v.Elem.Float() }
+
+func dropDivisor(_ *Context, n *ir.Node) *ir.Patch {
+	if k, ok := scalar(n.In[1]); ok && k == 1 && ir.SameShape(n.In[0].Shape, n.Out[0].Shape) {
+		return ir.NewPatch(n).Replace(n.Out[0], n.In[0])
+	}
+	return nil
+}
+
+// sinkExpand removes an expansion whose only reader is elementwise and has another operand of the full shape.
+func sinkExpand(c *Context, n *ir.Node) *ir.Patch {
+	if ir.SameShape(n.In[0].Shape, n.Out[0].Shape) {
+		return ir.NewPatch(n).Replace(n.Out[0], n.In[0])
+	}
+	u := c.Only(n.Out[0])
+	if u == nil || u.Op.Elem == nil || len(u.In) < 2 {
+		return nil
+	}
+	in := append([]*ir.Value{}, u.In...)
+	shapes := [][]sym.Dim{}
+	for i, v := range in {
+		if v == n.Out[0] {
+			in[i] = n.In[0]
+		}
+		shapes = append(shapes, in[i].Shape)
+	}
+	if s, err := ir.BroadcastShapes(shapes...); err != nil || !ir.SameShape(s, u.Out[0].Shape) {
+		return nil
+	}
+	p := ir.NewPatch(u, n)
+	return p.Replace(u.Out[0], p.Emit1(u.Op, u.Attr, in...))
+}
