@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+
+	"mmc/driver"
+)
+
+const (
+	hostOS   = runtime.GOOS
+	hostArch = runtime.GOARCH
+)
+
+// modelFlags are common to the commands that read a model.
+type modelFlags struct {
+	Target     string            `help:"GOOS/GOARCH, or purego; this machine by default." placeholder:"OS/ARCH"`
+	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, purego); by default several, picked at start."`
+	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
+	Dtype      string            `help:"Arithmetic; f32 is the only one so far." default:"f32" enum:"f32"`
+	Threads    int               `help:"Worker threads of a run; 0 for as many as there are cores."`
+	TrustLinks bool              `help:"Allow external data behind symbolic and hard links."`
+	Disable    []string          `help:"Passes to leave out." placeholder:"PASS"`
+	Verify     bool              `help:"Verify the graph after every pass."`
+	JSON       bool              `help:"One JSON document on stdout."`
+	Quiet      bool              `help:"Results only."`
+	NoColor    bool              `help:"Accepted; nothing is colored."`
+}
+
+func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
+	goos, goarch, list, err := targetsFor(f.Target, f.Isa)
+	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
+		GOOS: goos, GOARCH: goarch, Targets: list}
+	for _, p := range f.Disable {
+		o.Disable[p] = true
+	}
+	if err != nil || !bindDims {
+		return o, err
+	}
+	for name, s := range f.Dim {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 1 {
+			return o, fmt.Errorf("--dim %s=%s: want a number from 1", name, s)
+		}
+		o.Dims[name] = n
+	}
+	return o, nil
+}
+
+func (f *modelFlags) say(format string, args ...any) {
+	if !f.Quiet {
+		fmt.Fprintf(os.Stderr, format, args...)
+	}
+}
+
+type buildCmd struct {
+	Model string `arg:"" help:"The model, or a folder that holds model.onnx."`
+	Out   string `short:"o" required:"" help:"The binary to write."`
+	modelFlags
+}
+
+func (c *buildCmd) Run() error {
+	o, err := c.options(true)
+	if err != nil {
+		return err
+	}
+	m, err := driver.Compile(c.Model, o)
+	if err != nil {
+		return err
+	}
+	if err := m.Build(c.Out); err != nil {
+		return err
+	}
+	c.say("%s: %d kernel calls, %d bytes of weights\n", c.Out, len(m.Plan.Calls), m.Plan.WeightBytes())
+	return nil
+}
+
+type emitCmd struct {
+	Model    string `arg:"" help:"The model, or a folder that holds model.onnx."`
+	Out      string `short:"o" required:"" help:"The folder of the module; empty, or an earlier one of ours."`
+	Testdata string `help:"Folder of test_data_set_* to carry along for the module's own tests." placeholder:"DIR"`
+	modelFlags
+}
+
+func (c *emitCmd) Run() error {
+	o, err := c.options(true)
+	if err != nil {
+		return err
+	}
+	o.TestData = c.Testdata
+	m, err := driver.Compile(c.Model, o)
+	if err != nil {
+		return err
+	}
+	return m.Emit(c.Out)
+}
+
+type runCmd struct {
+	Model  string            `arg:"" help:"The model, or a folder that holds model.onnx."`
+	Inputs map[string]string `short:"i" name:"input" help:"An input tensor, .npy or .pb; may repeat." placeholder:"NAME=FILE"`
+	Out    string            `short:"o" help:"Folder for the outputs as .npy."`
+	modelFlags
+}
+
+func (c *runCmd) Run() error {
+	args := c.programFlags("run")
+	for name, file := range c.Inputs {
+		args = append(args, "-i", name+"="+file)
+	}
+	if c.Out != "" {
+		args = append(args, "-o", c.Out)
+	}
+	return c.passOn(c.Model, true, args)
+}
+
+// programFlags are the flags that a compiled program takes too.
+func (f *modelFlags) programFlags(cmd string) []string {
+	args := []string{cmd, "--threads", strconv.Itoa(f.Threads), "--isa", f.Isa}
+	if f.JSON {
+		args = append(args, "--json")
+	}
+	return args
+}
+
+// passOn compiles the model, cached, and runs the program with the arguments.
+func (f *modelFlags) passOn(model string, bindDims bool, args []string) error {
+	o, err := f.options(bindDims)
+	if err != nil {
+		return err
+	}
+	m, err := driver.Compile(model, o)
+	if err != nil {
+		return err
+	}
+	bin, err := m.Cached()
+	if err != nil {
+		return err
+	}
+	return driver.Exec(bin, args)
+}
+
+type testCmd struct {
+	Dirs []string `arg:"" help:"Folders that hold model.onnx and test_data_set_*."`
+	Eval bool     `help:"Use the reference evaluator in place of compiled code."`
+	Atol float64  `help:"Absolute tolerance." default:"1e-5"`
+	Rtol float64  `help:"Relative tolerance." default:"1e-4"`
+	modelFlags
+}
+
+func (c *testCmd) Run() error {
+	o, err := c.options(true)
+	if err != nil {
+		return err
+	}
+	return driver.Test(os.Stdout, c.Dirs, driver.TestOptions{Options: o, Eval: c.Eval, ATol: c.Atol, RTol: c.Rtol, JSON: c.JSON, ISA: c.Isa, Threads: c.Threads})
+}
+
+type benchCmd struct {
+	Model   string            `arg:"" help:"The model, or a folder that holds model.onnx."`
+	Inputs  map[string]string `short:"i" name:"input" help:"An input tensor; others are random." placeholder:"NAME=FILE"`
+	Kernels bool              `help:"List the steps' times."`
+	Warmup  int               `help:"Runs before measuring." default:"3"`
+	Runs    int               `help:"Runs measured." default:"20"`
+	modelFlags
+}
+
+func (c *benchCmd) Run() error {
+	args := append(c.programFlags("bench"), "--warmup", strconv.Itoa(c.Warmup), "--runs", strconv.Itoa(c.Runs))
+	if c.Kernels {
+		args = append(args, "--kernels")
+	}
+	for name, n := range c.Dim {
+		args = append(args, "--dim", name+"="+n)
+	}
+	for name, file := range c.Inputs {
+		args = append(args, "-i", name+"="+file)
+	}
+	return c.passOn(c.Model, false, args)
+}
+
+type explainCmd struct {
+	Model string `arg:"" help:"The model, or a folder that holds model.onnx."`
+	modelFlags
+}
+
+func (c *explainCmd) Run() error {
+	o, err := c.options(false)
+	if err != nil {
+		return err
+	}
+	return driver.Explain(os.Stdout, c.Model, o, c.Dim, c.JSON)
+}
+
+type optCmd struct {
+	Model string `arg:"" help:"The model, or a folder that holds model.onnx."`
+	After string `help:"Stop after this pass." placeholder:"PASS"`
+	modelFlags
+}
+
+func (c *optCmd) Run() error {
+	o, err := c.options(true)
+	if err != nil {
+		return err
+	}
+	o.After = c.After
+	m, err := driver.Load(c.Model, o)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Print(m.Graph)
+	return err
+}
+
+type opsCmd struct {
+	JSON bool `help:"One JSON document on stdout."`
+}
+
+func (c *opsCmd) Run() error {
+	return driver.Ops(os.Stdout, c.JSON, []string{"purego", "avx2", "avx512"})
+}

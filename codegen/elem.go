@@ -1,0 +1,133 @@
+package codegen
+
+import (
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// maxInputs is the most operands of a fused elementwise kernel; the runtime's kernels take twelve buffers in all.
+const maxInputs = 10
+
+// inlined reports whether an elementwise node is computed inside its only reader: an elementwise node of the same shape that
+// works on the same kind of elements.
+func (l *lowering) inlined(n *ir.Node) bool {
+	if n.Op.Elem == nil || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 {
+		return false
+	}
+	u := l.users[n.Out[0]][0]
+	return u.Op.Elem != nil && ir.SameShape(u.Out[0].Shape, n.Out[0].Shape) && allF32(u) == allF32(n) && leaves(l, u, map[*ir.Value]bool{}) <= maxInputs
+}
+
+func allF32(n *ir.Node) bool {
+	for _, v := range append(append([]*ir.Value{}, n.In...), n.Out...) {
+		if v.Elem != loop.F32 {
+			return false
+		}
+	}
+	return true
+}
+
+// leaves counts the operands that the whole tree below n would read.
+func leaves(l *lowering, n *ir.Node, seen map[*ir.Value]bool) int {
+	for _, v := range n.In {
+		if v.Def != nil && v.Def.Op.Elem != nil && len(l.users[v]) == 1 && !l.outputs[v] && len(seen) <= maxInputs {
+			leaves(l, v.Def, seen)
+		} else {
+			seen[v] = true
+		}
+	}
+	return len(seen)
+}
+
+// tree is a fused elementwise kernel being built.
+type tree struct {
+	l    *lowering
+	root *ir.Node
+	b    *loop.Builder
+	bufs []view
+	vals []*ir.Value
+	slot map[*ir.Value]int
+	out  int
+}
+
+func (l *lowering) lowerElem(n *ir.Node) {
+	t := &tree{l: l, root: n, b: loop.NewBuilder(n.Op.Name), slot: map[*ir.Value]int{}}
+	t.collect(n)
+	out := n.Out[0]
+	t.out = t.b.Buffer(loop.Buf{Elem: out.Elem, Out: true})
+	t.b.Loop(func() { t.b.Store(t.out, t.value(n)) })
+	t.bufs = append(t.bufs, contiguous(l.define(out), out.Shape))
+	t.vals = append(t.vals, out)
+	shape, bufs := trim(out.Shape, t.bufs)
+	for i := range bufs {
+		bufs[i].strides = bytesOf(bufs[i].strides, t.vals[i].Elem.Size())
+	}
+	l.emitRows(n.Op.Name, l.kernel(t.b.Kernel()), shape, bufs, false)
+}
+
+// collect gives every operand of the tree a buffer.
+func (t *tree) collect(n *ir.Node) {
+	for _, v := range n.In {
+		if _, done := t.slot[v]; done {
+			continue
+		}
+		if t.inside(v) {
+			t.collect(v.Def)
+			continue
+		}
+		if inKernel(v) {
+			continue
+		}
+		w, uniform := t.operand(v)
+		t.slot[v] = t.b.Buffer(loop.Buf{Elem: v.Elem, Uniform: uniform})
+		t.bufs, t.vals = append(t.bufs, w), append(t.vals, v)
+	}
+}
+
+func (t *tree) inside(v *ir.Value) bool { return v.Def != nil && t.l.inlined(v.Def) }
+
+// inKernel reports whether a constant stands in the kernel itself.
+func inKernel(v *ir.Value) bool { return v.Const != nil && v.Const.Len() == 1 && len(v.Shape) <= 1 }
+
+// operand is a view of v broadcast to the tree's shape, contiguous or uniform along the last axis that is kept.
+func (t *tree) operand(v *ir.Value) (view, bool) {
+	shape := t.root.Out[0].Shape
+	last := lastAxis(shape)
+	if last < 0 {
+		return t.l.view(v).broadcast(shape), false
+	}
+	w := t.l.view(v).broadcast(shape)
+	switch st := w.strides[last]; {
+	case st.Is(0):
+		return w, true
+	case st.Is(1):
+		return w, false
+	}
+	return contiguous(t.l.buffer(v), v.Shape).broadcast(shape), false
+}
+
+func lastAxis(shape []sym.Dim) int {
+	for i := len(shape) - 1; i >= 0; i-- {
+		if !shape[i].Is(1) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (t *tree) value(n *ir.Node) loop.Val {
+	args := make([]loop.Val, len(n.In))
+	for i, v := range n.In {
+		switch slot, ok := t.slot[v]; {
+		case ok:
+			args[i] = t.b.Load(slot)
+		case t.inside(v):
+			args[i] = t.value(v.Def)
+		default:
+			s := v.Const.At(0)
+			args[i] = t.b.C(v.Elem, s.F, s.I)
+		}
+	}
+	return n.Op.Elem(t.b, n, args)
+}

@@ -1,0 +1,527 @@
+package codegen
+
+import (
+	"fmt"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// lowering is a graph on its way to a plan.
+type lowering struct {
+	p       *Plan
+	g       *ir.Graph
+	views   map[*ir.Value]view
+	users   map[*ir.Value][]*ir.Node
+	outputs map[*ir.Value]bool
+	kernels map[string]int
+	consts  map[constKey]int
+	node    *ir.Node
+}
+
+type constKey struct {
+	data   *byte
+	shape  string
+	panels bool
+}
+
+// Lower makes the plan of an optimised graph.
+func Lower(g *ir.Graph) (p *Plan, err error) {
+	l := &lowering{p: &Plan{Graph: g}, g: g, views: map[*ir.Value]view{}, users: map[*ir.Value][]*ir.Node{},
+		outputs: map[*ir.Value]bool{}, kernels: map[string]int{}, consts: map[constKey]int{}}
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, fmt.Errorf("internal error while planning %v: %v", l.node.From, r)
+		}
+	}()
+	l.prepare()
+	for _, n := range g.Nodes {
+		l.node = n
+		if isMove(n) || l.inlined(n) {
+			continue
+		}
+		if err := l.lower(n); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range g.Outputs {
+		l.p.Outputs = append(l.p.Outputs, l.output(v))
+	}
+	l.p.assignSlots()
+	l.p.layOutWeights()
+	l.p.findRepeats()
+	return l.p, nil
+}
+
+func (l *lowering) prepare() {
+	seen := map[string]bool{}
+	for i, v := range l.g.Inputs {
+		l.views[v] = contiguous(Mem{Input, i, sym.Const(0)}, v.Shape)
+		for _, d := range v.Shape {
+			for _, s := range d.Symbols() {
+				if !seen[s] {
+					seen[s] = true
+					l.p.Symbols = append(l.p.Symbols, s)
+				}
+			}
+		}
+	}
+	for _, n := range l.g.Nodes {
+		for i, v := range n.In {
+			if v != nil && !contains(n.In[:i], v) {
+				l.users[v] = append(l.users[v], n)
+			}
+		}
+	}
+	for _, v := range l.g.Outputs {
+		l.outputs[v] = true
+	}
+	if len(l.g.Nodes) > 0 {
+		l.node = l.g.Nodes[0]
+	} else {
+		l.node = &ir.Node{}
+	}
+}
+
+func contains(vs []*ir.Value, v *ir.Value) bool {
+	for _, w := range vs {
+		if w == v {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *lowering) lower(n *ir.Node) error {
+	switch {
+	case n.Op.Elem != nil:
+		l.lowerElem(n)
+	case n.Op.Row != nil:
+		l.lowerRow(n)
+	case n.Op == op.Linear:
+		l.lowerLinear(n)
+	case n.Op == op.MatMul:
+		return l.lowerMatMul(n)
+	case n.Op == op.Attention:
+		l.lowerAttention(n)
+	case n.Op == op.Gather:
+		l.lowerGather(n)
+	case n.Op == op.GatherND:
+		l.lowerGatherND(n)
+	case n.Op == op.Concat:
+		l.lowerConcat(n)
+	case n.Op == op.Im2Col:
+		return l.lowerIm2Col(n)
+	case n.Op == op.Dims:
+		l.lowerDims(n)
+	case n.Op == op.Iota:
+		l.lowerIota(n)
+	default:
+		return fmt.Errorf("internal error: no lowering for %s", n.Op.Name)
+	}
+	return nil
+}
+
+// alloc makes room for a value's elements in the arena.
+func (l *lowering) alloc(v *ir.Value) Mem {
+	return l.allocBytes(sym.Product(v.Shape).Mul(sym.Const(v.Elem.Size())))
+}
+
+func (l *lowering) allocBytes(n sym.Dim) Mem {
+	l.p.Buffers = append(l.p.Buffers, &Buffer{Bytes: n})
+	return Mem{Slot, len(l.p.Buffers) - 1, sym.Const(0)}
+}
+
+// define allocates an output of the node and makes it known.
+func (l *lowering) define(v *ir.Value) Mem {
+	m := l.alloc(v)
+	l.views[v] = contiguous(m, v.Shape)
+	return m
+}
+
+// output is the place of a graph output: a slot of its own, contiguous.
+func (l *lowering) output(v *ir.Value) Mem {
+	w := l.view(v)
+	if w.isContiguous() && w.mem.Space == Slot && w.mem.Off.Is(0) && !l.p.Buffers[w.mem.Index].output {
+		l.p.Buffers[w.mem.Index].output = true
+		return w.mem
+	}
+	to := l.alloc(v)
+	l.emitMove(v, w, contiguous(to, v.Shape))
+	l.p.Buffers[to.Index].output = true
+	return to
+}
+
+// constant is the number of a constant in the weights.
+func (l *lowering) constant(v *ir.Value, panels bool) int {
+	key := constKey{shape: fmt.Sprint(v.Elem, v.Const.Shape), panels: panels}
+	if len(v.Const.Data) > 0 {
+		key.data = &v.Const.Data[0]
+	}
+	i, ok := l.consts[key]
+	if !ok {
+		i = len(l.p.Consts)
+		l.consts[key] = i
+		l.p.Consts = append(l.p.Consts, Const{T: v.Const, Panels: panels})
+	}
+	return i
+}
+
+// kernel is the number of a row kernel; equal ones are made once.
+func (l *lowering) kernel(k *loop.Kernel) int {
+	key := k.Key()
+	i, ok := l.kernels[key]
+	if !ok {
+		if err := k.Verify(); err != nil {
+			panic(err)
+		}
+		i = len(l.p.Kernels)
+		l.kernels[key] = i
+		l.p.Kernels = append(l.p.Kernels, k)
+	}
+	return i
+}
+
+func (l *lowering) emit(c Call) {
+	c.From = append(c.From, l.node.From...)
+	l.p.Calls = append(l.p.Calls, c)
+}
+
+const maxAxes = 8
+
+func ints(ds []sym.Dim) Expr {
+	e := Expr{Type: fmt.Sprintf("[%d]int", maxAxes)}
+	for _, d := range ds {
+		e.List = append(e.List, Field{"", dim(d)})
+	}
+	return e
+}
+
+func bytesOf(ds []sym.Dim, size int64) []sym.Dim {
+	out := make([]sym.Dim, len(ds))
+	for i, d := range ds {
+		out[i] = d.Mul(sym.Const(size))
+	}
+	return out
+}
+
+// trim drops axes of size 1 of views that walk together, keeping at least one axis.
+func trim(shape []sym.Dim, vs []view) ([]sym.Dim, []view) {
+	var keep []int
+	for i, d := range shape {
+		if !d.Is(1) {
+			keep = append(keep, i)
+		}
+	}
+	if len(keep) == 0 {
+		for i := range vs {
+			vs[i].strides = []sym.Dim{sym.Const(1)}
+		}
+		return sym.Consts(1), vs
+	}
+	pick := func(ds []sym.Dim) []sym.Dim {
+		var out []sym.Dim
+		for _, i := range keep {
+			out = append(out, ds[i])
+		}
+		return out
+	}
+	for i := range vs {
+		vs[i].strides = pick(vs[i].strides)
+	}
+	return pick(shape), vs
+}
+
+func (l *lowering) emitMove(v *ir.Value, from, to view) {
+	size := v.Elem.Size()
+	shape, vs := trim(v.Shape, []view{from, to})
+	c := Call{Method: "Move", Type: "rt.Move", Kind: "move"}
+	c.arg("Rank", num(len(shape)))
+	c.arg("Size", num(int(size)))
+	c.arg("Dims", ints(shape))
+	c.arg("From", mem(vs[0].mem))
+	c.arg("SF", ints(bytesOf(vs[0].strides, size)))
+	c.arg("To", mem(vs[1].mem))
+	c.arg("ST", ints(bytesOf(vs[1].strides, size)))
+	l.emit(c)
+}
+
+func (l *lowering) lowerRow(n *ir.Node) {
+	k := n.Op.Row(n)
+	x := n.In[0]
+	var bufs []view
+	var all []*ir.Value
+	for _, v := range n.In {
+		bufs, all = append(bufs, contiguous(l.buffer(v), v.Shape)), append(all, v)
+	}
+	for _, v := range n.Out {
+		bufs, all = append(bufs, contiguous(l.define(v), v.Shape)), append(all, v)
+	}
+	last := len(x.Shape) - 1
+	rows, width := sym.Product(x.Shape[:last]), x.Shape[last]
+	for i := range bufs {
+		size := all[i].Elem.Size()
+		st := []sym.Dim{width.Mul(sym.Const(size)), sym.Const(size)}
+		switch {
+		case k.Bufs[i].Uniform:
+			st = []sym.Dim{sym.Const(size), sym.Const(0)}
+		case len(all[i].Shape) == 1 && len(x.Shape) > 1:
+			st[0] = sym.Const(0)
+		}
+		bufs[i].strides = st
+	}
+	l.emitRows(n.Op.Name, l.kernel(k), []sym.Dim{rows, width}, bufs, true)
+}
+
+// emitRows emits a nest; strides are in bytes here.
+func (l *lowering) emitRows(kind string, kernel int, dims []sym.Dim, bufs []view, whole bool) {
+	c := Call{Method: "Rows", Type: "rt.Rows", Kind: kind}
+	c.arg("Kernel", num(kernel))
+	c.arg("Rank", num(len(dims)))
+	c.arg("Bufs", num(len(bufs)))
+	if whole {
+		c.arg("Whole", text("true"))
+	}
+	c.arg("Dims", ints(dims))
+	ps := Expr{Type: "[12]rt.Ptr"}
+	st := Expr{Type: "[12][8]int"}
+	for _, b := range bufs {
+		ps.List = append(ps.List, Field{"", mem(b.mem)})
+		s := ints(b.strides)
+		s.Type = ""
+		st.List = append(st.List, Field{"", s})
+	}
+	c.arg("P", ps)
+	c.arg("Stride", st)
+	l.emit(c)
+}
+
+func (l *lowering) lowerLinear(n *ir.Node) {
+	x, w, bias, res := n.In[0], n.In[1], n.In[2], n.In[3]
+	attr := n.Attr.(op.LinearAttr)
+	m := sym.Product(x.Shape[:len(x.Shape)-1])
+	c := Call{Method: "Linear", Type: "rt.Linear", Kind: "linear"}
+	c.arg("M", dim(m))
+	c.arg("N", dim(w.Shape[1]))
+	c.arg("K", dim(w.Shape[0]))
+	c.arg("A", mem(l.buffer(x)))
+	c.arg("W", mem(Mem{Weight, l.constant(w, true), sym.Const(0)}))
+	if bias != nil {
+		c.arg("Bias", mem(l.buffer(bias)))
+	}
+	if res != nil {
+		c.arg("Res", mem(l.buffer(res)))
+	}
+	c.arg("C", mem(l.define(n.Out[0])))
+	act := -1
+	if attr.Act != "" {
+		k := op.EpilogueKernel(attr, false, res != nil)
+		k.Name = "act_" + attr.Act
+		act = l.kernel(k)
+		c.Kind = "linear+" + attr.Act
+	}
+	c.arg("Act", num(act))
+	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
+	l.emit(c)
+}
+
+func (l *lowering) lowerMatMul(n *ir.Node) error {
+	a, b, out := n.In[0], n.In[1], n.Out[0]
+	r := len(out.Shape)
+	batch := out.Shape[:r-2]
+	if len(batch) > 3 {
+		return fmt.Errorf("a product of matrices in %d batch axes", len(batch))
+	}
+	sizes := [3]sym.Dim{sym.Const(1), sym.Const(1), sym.Const(1)}
+	copy(sizes[3-len(batch):], batch)
+	va := contiguous(l.buffer(a), a.Shape)
+	vb := contiguous(l.buffer(b), b.Shape)
+	k, cols := a.Shape[len(a.Shape)-1], out.Shape[r-1]
+	panels := cols.CeilDiv(sym.Const(16)).Mul(sym.Const(16))
+	c := Call{Method: "MatMul", Type: "rt.MatMul", Kind: "matmul"}
+	c.arg("Batch", triple(sizes[:]))
+	c.arg("SA", triple(batchStrides(va, batch)))
+	c.arg("SB", triple(batchStrides(vb, batch)))
+	c.arg("M", dim(out.Shape[r-2]))
+	c.arg("N", dim(cols))
+	c.arg("K", dim(k))
+	c.arg("A", mem(va.mem))
+	c.arg("B", mem(vb.mem))
+	c.arg("C", mem(l.define(out)))
+	c.arg("Packed", mem(l.allocBytes(sym.Product(batch).Mul(panels).Mul(k).Mul(sym.Const(4)))))
+	c.Flops = sym.Const(2).Mul(sym.Product(out.Shape)).Mul(k)
+	l.emit(c)
+	return nil
+}
+
+func triple(ds []sym.Dim) Expr {
+	e := Expr{Type: "[3]int"}
+	for _, d := range ds {
+		e.List = append(e.List, Field{"", dim(d)})
+	}
+	return e
+}
+
+// batchStrides are the strides of the batch axes of an operand, three of them, 0 where it is broadcast.
+func batchStrides(v view, batch []sym.Dim) []sym.Dim {
+	own := len(v.shape) - 2
+	w := view{v.mem, v.shape[:own], v.strides[:own]}.broadcast(batch)
+	out := make([]sym.Dim, 3)
+	copy(out[3-len(batch):], w.strides)
+	return out
+}
+
+func (l *lowering) lowerAttention(n *ir.Node) {
+	q, k, v, mask := n.In[0], n.In[1], n.In[2], n.In[3]
+	attr, out := n.Attr.(op.AttentionAttr), n.Out[0]
+	c := Call{Method: "Attention", Type: "rt.Attention", Kind: "attention"}
+	for _, f := range []struct {
+		name string
+		d    sym.Dim
+	}{{"Batch", q.Shape[0]}, {"Heads", q.Shape[1]}, {"M", q.Shape[2]}, {"S", k.Shape[2]}, {"D", q.Shape[3]}, {"E", v.Shape[3]}} {
+		c.arg(f.name, dim(f.d))
+	}
+	for i, name := range []string{"Q", "K", "V"} {
+		c.arg(name, viewExpr(l.rowsView(n.In[i])))
+	}
+	if mask != nil {
+		full := []sym.Dim{q.Shape[0], q.Shape[1], q.Shape[2], k.Shape[2]}
+		c.arg("Mask", viewExpr(l.maskView(mask, full)))
+	}
+	// The result is stored as [batch, rows, heads, columns]: the transposition that follows is then a view.
+	m := l.alloc(out)
+	byRow := contiguous(m, []sym.Dim{out.Shape[0], out.Shape[2], out.Shape[1], out.Shape[3]})
+	w := view{m, out.Shape, []sym.Dim{byRow.strides[0], byRow.strides[2], byRow.strides[1], byRow.strides[3]}}
+	l.views[out] = w
+	c.arg("Out", viewExpr(w))
+	kernel := op.SoftmaxRow("softmax", attr.Scale, mask != nil, attr.Guard)
+	c.arg("Softmax", num(l.kernel(kernel)))
+	c.Flops = sym.Const(2).Mul(sym.Product(q.Shape[:3])).Mul(k.Shape[2]).Mul(q.Shape[3].Add(v.Shape[3]))
+	l.emit(c)
+}
+
+func viewExpr(v view) Expr {
+	return Expr{Type: "rt.View", List: []Field{{"P", mem(v.mem)}, {"Batch", dim(v.strides[0])}, {"Head", dim(v.strides[1])}, {"Row", dim(v.strides[2])}}}
+}
+
+// rowsView is a view whose last axis is contiguous.
+func (l *lowering) rowsView(v *ir.Value) view {
+	w := l.view(v)
+	if last := len(w.shape) - 1; !w.strides[last].Is(1) && !w.shape[last].Is(1) {
+		return contiguous(l.buffer(v), v.Shape)
+	}
+	return w
+}
+
+func (l *lowering) maskView(v *ir.Value, full []sym.Dim) view {
+	if len(v.Shape) > 0 && v.Shape[len(v.Shape)-1] == full[3] {
+		return l.rowsView(v).broadcast(full)
+	}
+	m := l.allocBytes(sym.Product(full).Mul(sym.Const(4)))
+	w := &ir.Value{Elem: loop.F32, Shape: full}
+	l.emitMove(w, l.view(v).broadcast(full), contiguous(m, full))
+	return contiguous(m, full)
+}
+
+func (l *lowering) lowerGather(n *ir.Node) {
+	data, idx, out := n.In[0], n.In[1], n.Out[0]
+	axis := n.Attr.(op.GatherAttr).Axis
+	size := sym.Const(data.Elem.Size())
+	c := Call{Method: "Gather", Type: "rt.Gather", Kind: "gather"}
+	c.arg("Outer", dim(sym.Product(data.Shape[:axis])))
+	c.arg("Axis", dim(data.Shape[axis]))
+	c.arg("Count", dim(sym.Product(idx.Shape)))
+	c.arg("Inner", dim(sym.Product(data.Shape[axis+1:]).Mul(size)))
+	l.gatherArgs(&c, data, idx, out)
+}
+
+func (l *lowering) gatherArgs(c *Call, data, idx, out *ir.Value) {
+	c.arg("Data", mem(l.buffer(data)))
+	c.arg("Index", mem(l.buffer(idx)))
+	if idx.Elem == loop.I64 {
+		c.arg("Wide", text("true"))
+	}
+	c.arg("Out", mem(l.define(out)))
+	l.emit(*c)
+}
+
+func (l *lowering) lowerGatherND(n *ir.Node) {
+	data, idx, out := n.In[0], n.In[1], n.Out[0]
+	k, _ := idx.Shape[len(idx.Shape)-1].Const()
+	size := data.Elem.Size()
+	strides := bytesOf(contiguous(Mem{}, data.Shape).strides, size)
+	c := Call{Method: "Gather", Type: "rt.Gather", Kind: "gathernd"}
+	c.arg("Outer", num(1))
+	c.arg("Axes", num(int(k)))
+	c.arg("Dims", ints(data.Shape[:k]))
+	c.arg("Stride", ints(strides[:k]))
+	c.arg("Count", dim(sym.Product(idx.Shape[:len(idx.Shape)-1])))
+	c.arg("Inner", dim(sym.Product(data.Shape[k:]).Mul(sym.Const(size))))
+	l.gatherArgs(&c, data, idx, out)
+}
+
+func (l *lowering) lowerConcat(n *ir.Node) {
+	out, axis := n.Out[0], n.Attr.(op.ConcatAttr).Axis
+	to := contiguous(l.define(out), out.Shape)
+	at := sym.Const(0)
+	for _, v := range n.In {
+		part := view{to.shifted(at.Mul(to.strides[axis]), out.Elem.Size()), v.Shape, to.strides}
+		l.emitMove(v, l.view(v), part)
+		at = at.Add(v.Shape[axis])
+	}
+}
+
+func (l *lowering) lowerIm2Col(n *ir.Node) error {
+	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
+	r := len(x.Shape) - 2
+	if r > 3 {
+		return fmt.Errorf("a convolution over %d axes", r)
+	}
+	win, err := op.Windows(x.Shape[2:], a)
+	if err != nil {
+		return err
+	}
+	pad := func(ds []sym.Dim, fill int64) Expr {
+		out := sym.Consts(fill, fill, fill)
+		copy(out[3-r:], ds)
+		return triple(out)
+	}
+	c := Call{Method: "Im2Col", Type: "rt.Im2Col", Kind: "im2col"}
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", dim(x.Shape[1]))
+	c.arg("In", pad(x.Shape[2:], 1))
+	c.arg("Windows", pad(win, 1))
+	c.arg("Kernel", pad(sym.Consts(a.Kernel.List()...), 1))
+	c.arg("Stride", pad(sym.Consts(a.Strides.List()...), 1))
+	c.arg("Dil", pad(sym.Consts(a.Dilations.List()...), 1))
+	c.arg("Pad", pad(sym.Consts(a.Pads.List()[:r]...), 0))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(n.Out[0])))
+	l.emit(c)
+	return nil
+}
+
+func (l *lowering) lowerDims(n *ir.Node) {
+	out := n.Out[0]
+	c := Call{Method: "Numbers", Kind: "dims"}
+	c.arg("", mem(l.define(out)))
+	c.arg("", num(int(out.Elem.Size())))
+	for _, d := range out.Dims {
+		c.arg("", dim(d))
+	}
+	l.emit(c)
+}
+
+func (l *lowering) lowerIota(n *ir.Node) {
+	a, out := n.Attr.(op.IotaAttr), n.Out[0]
+	c := Call{Method: "Iota", Kind: "iota"}
+	c.arg("", mem(l.define(out)))
+	c.arg("", num(int(out.Elem.Size())))
+	for _, list := range []ir.DimList{a.Start, a.Step, a.N} {
+		c.arg("", dim(list.List()[0]))
+	}
+	c.arg("", text(fmt.Sprint(out.Elem == loop.F32)))
+	l.emit(c)
+}

@@ -1,0 +1,25 @@
+package codegen
+
+import "mmc/ir/loop"
+
+// File is one emitted file, with a slash-separated path below the module.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// Target makes kernels for one instruction set.
+type Target interface {
+	ISA() string  // as in --isa: purego, avx2, avx512
+	Arch() string // GOARCH, or "" for every one
+	// Emit makes the row kernels, named row0, row1, …, and the tile kernels.
+	Emit(kernels []*loop.Kernel) (*Unit, error)
+}
+
+// Unit is what a target gives: files and the Go expressions that name its kernels.
+type Unit struct {
+	Files []File
+	Rows  []string // function of each kernel; empty where the target refuses and plain Go takes over
+	Gemm  string   // expression of type rt.Gemm
+	Need  string   // expression of type bool: the CPU has what the kernels require
+}

@@ -1,0 +1,80 @@
+package codegen
+
+import (
+	"io"
+
+	"mmc/ir"
+)
+
+// align is the alignment of every constant in the weights.
+const align = 64
+
+// layOutWeights gives every constant its offset and turns weight numbers in calls into offsets.
+func (p *Plan) layOutWeights() {
+	at := int64(0)
+	for i := range p.Consts {
+		p.Consts[i].Offset = at
+		at += (p.Consts[i].size() + align - 1) / align * align
+	}
+	place := func(m *Mem) {
+		if m.Space == Weight {
+			m.Index = int(p.Consts[m.Index].Offset)
+		}
+	}
+	for i := range p.Calls {
+		p.Calls[i].walk(place)
+	}
+}
+
+// WeightBytes is the size of the weights.
+func (p *Plan) WeightBytes() int64 {
+	if len(p.Consts) == 0 {
+		return 0
+	}
+	last := p.Consts[len(p.Consts)-1]
+	return last.Offset + (last.size()+align-1)/align*align
+}
+
+// size is the number of bytes in the file. Vectors have room for whole lanes behind them: kernels may load them whole.
+func (c *Const) size() int64 {
+	if c.Panels {
+		k, n := c.T.Shape[0], c.T.Shape[1]
+		return (n + 15) / 16 * 16 * k * 4
+	}
+	return int64(len(c.T.Data))
+}
+
+// WriteWeights writes the weights: constants at their offsets, matrices of linear layers packed in panels of 16 columns.
+func (p *Plan) WriteWeights(w io.Writer) error {
+	for i := range p.Consts {
+		c := &p.Consts[i]
+		data := c.T.Data
+		if c.Panels {
+			data = panels(c.T)
+		}
+		pad := make([]byte, (int64(len(data))+align-1)/align*align-int64(len(data)))
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		if _, err := w.Write(pad); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// panels is the matrix [k, n] as [n/16][k][16], zeros behind the last column.
+func panels(t *ir.Tensor) []byte {
+	k, n := int(t.Shape[0]), int(t.Shape[1])
+	out := make([]byte, (n+15)/16*16*k*4)
+	at := 0
+	for p := 0; p < n; p += 16 {
+		width := min(16, n-p) * 4
+		for r := range k {
+			from := (r*n + p) * 4
+			copy(out[at:at+width], t.Data[from:])
+			at += 64
+		}
+	}
+	return out
+}

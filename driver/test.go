@@ -1,0 +1,169 @@
+package driver
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"mmc/frontend/onnx"
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/runtime"
+)
+
+// ErrMismatch says that a result differs from its reference.
+var ErrMismatch = errors.New("results differ from the reference")
+
+// TestOptions of Test.
+type TestOptions struct {
+	Options
+	Eval       bool
+	ATol, RTol float64
+	JSON       bool
+	ISA        string
+	Threads    int
+}
+
+// batch is the most models of one go build.
+const batch = 40
+
+// Test compiles the models of the folders, many in one build, runs their data sets and prints the results. A model that cannot
+// be read is a result with an error.
+func Test(w io.Writer, dirs []string, o TestOptions) error {
+	var results []rt.SetResult
+	for len(dirs) > 0 {
+		n := min(batch, len(dirs))
+		part, err := testBatch(dirs[:n], o)
+		if err != nil {
+			return err
+		}
+		results, dirs = append(results, part...), dirs[n:]
+	}
+	if o.JSON {
+		if err := json.NewEncoder(w).Encode(map[string]any{"schema": 1, "results": results}); err != nil {
+			return err
+		}
+	} else {
+		rt.PrintResults(w, results)
+		passed := 0
+		for _, r := range results {
+			if r.Pass {
+				passed++
+			}
+		}
+		fmt.Fprintf(w, "%d of %d data sets pass\n", passed, len(results))
+	}
+	for _, r := range results {
+		if !r.Pass {
+			return ErrMismatch
+		}
+	}
+	return nil
+}
+
+func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
+	var results []rt.SetResult
+	var list []*Compiled
+	var where []string
+	for _, dir := range dirs {
+		c, err := Compile(dir, o.Options)
+		if err != nil {
+			results = append(results, rt.SetResult{Model: filepath.Base(dir), Error: err.Error()})
+			continue
+		}
+		if o.Eval {
+			results = append(results, evalSets(c, dir, o)...)
+			continue
+		}
+		list, where = append(list, c), append(where, dir)
+	}
+	if len(list) == 0 {
+		return results, nil
+	}
+	s, err := BuildSuite(list)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for i := range list {
+		part, err := s.test(i, where[i], o)
+		if err != nil {
+			part = []rt.SetResult{{Model: filepath.Base(where[i]), Error: err.Error()}}
+		}
+		results = append(results, part...)
+	}
+	return results, nil
+}
+
+func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {
+	args := []string{fmt.Sprint(i), "test", "--json", "--isa", o.ISA, "--threads", fmt.Sprint(o.Threads), "--atol", fmt.Sprint(o.ATol), "--rtol", fmt.Sprint(o.RTol), dir}
+	cmd := exec.Command(s.Binary, args...)
+	var out, msg bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &msg
+	runErr := cmd.Run()
+	var doc struct{ Results []rt.SetResult }
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		return nil, fmt.Errorf("%v: %s", runErr, bytes.TrimSpace(msg.Bytes()))
+	}
+	return doc.Results, nil
+}
+
+// Exec runs a compiled program with our streams.
+func Exec(bin string, args []string) error {
+	cmd := exec.Command(bin, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+func evalSets(c *Compiled, dir string, o TestOptions) []rt.SetResult {
+	sets, err := rt.DataSets(dir)
+	if err != nil {
+		return []rt.SetResult{{Model: filepath.Base(dir), Error: err.Error()}}
+	}
+	var results []rt.SetResult
+	for _, set := range sets {
+		r := rt.SetResult{Model: filepath.Base(dir), Set: filepath.Base(set), Target: "eval", ISA: "eval", Threads: 1, Pass: true}
+		if err := evalSet(c.Graph, set, o, &r); err != nil {
+			r.Pass, r.Error = false, err.Error()
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+func evalSet(g *ir.Graph, set string, o TestOptions, r *rt.SetResult) error {
+	ins := make([]*ir.Tensor, len(g.Inputs))
+	for i := range ins {
+		t, _, err := onnx.ReadTensor(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)))
+		if err != nil {
+			return err
+		}
+		ins[i] = t
+	}
+	outs, err := g.Eval(ins...)
+	if err != nil {
+		return err
+	}
+	for i, t := range outs {
+		want, err := rt.ReadFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)))
+		if err != nil {
+			return err
+		}
+		got := &rt.Value{Name: g.OutNames[i], Elem: rtElem(t.Elem), Data: t.Data}
+		for _, d := range t.Shape {
+			got.Shape = append(got.Shape, int(d))
+		}
+		cmp := rt.Compare(got, want, o.ATol, o.RTol)
+		r.Outputs = append(r.Outputs, cmp)
+		r.Pass = r.Pass && cmp.Pass
+	}
+	return nil
+}
+
+// rtElem maps an element type to the runtime's number; both lists are in one order.
+func rtElem(e loop.Elem) rt.Elem { return rt.Elem(e - loop.F32) }

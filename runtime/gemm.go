@@ -1,0 +1,264 @@
+package rt
+
+import "unsafe"
+
+// Lanes is the width of a panel: B is stored as [panels][k][Lanes], and reductions have as many virtual lanes.
+const Lanes = 16
+
+// Tile is one call of a tile kernel: C[rows, panels*16] = A B + Bias + Res, each element one chain of fused multiply-adds in
+// increasing k, from zero or, if Acc, from C. Strides are in bytes. The kernels read the fields at these offsets.
+type Tile struct {
+	K     int           // 0
+	A     Ptr           // 8
+	LDA   int           // 16
+	B     Ptr           // 24: the first panel
+	BStep int           // 32: from one panel to the next
+	C     Ptr           // 40
+	LDC   int           // 48
+	Bias  Ptr           // 56: nil for none
+	Res   Ptr           // 64: nil for none
+	LDR   int           // 72
+	Mask  uint64        // 80: the valid columns of the last panel, a bit each
+	Lane  *[Lanes]int32 // 88: the same as a vector of 0 and -1
+	Acc   int           // 96
+	Rows  int           // 104: for kernels that take any number
+	Cols  int           // 112: panels, likewise
+}
+
+// Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels.
+type Gemm struct {
+	Rows, Panels int
+	Tiles        [][]func(*Tile)
+}
+
+// laneMasks[n] has the first n lanes set.
+var laneMasks = func() (m [Lanes + 1][Lanes]int32) {
+	for n := range m {
+		for i := range n {
+			m[n][i] = -1
+		}
+	}
+	return m
+}()
+
+// maxDepth is the most steps of k in one kernel call, which bounds its time.
+const maxDepth = 4096
+
+// block computes rows r0 … r1 of C for panels p0 … p1 with tile kernels. t holds A, B, C, Bias and Res at row 0 and panel 0.
+func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
+	for p := p0; p < p1; p += g.Panels {
+		np := min(g.Panels, p1-p)
+		last := min(n-(p+np-1)*Lanes, Lanes)
+		heights := (r1 - r0 + g.Rows - 1) / g.Rows
+		for r, i := r0, 0; i < heights; i++ {
+			h := (r1 - r + heights - i - 1) / (heights - i)
+			g.tile(w, t, r, h, p, np, last)
+			r += h
+		}
+	}
+}
+
+func (g *Gemm) tile(w *worker, t *Tile, r, h, p, np, last int) {
+	for k := 0; k < t.K || k == 0; k += maxDepth {
+		u := &w.tile
+		*u = *t
+		u.K = min(t.K-k, maxDepth)
+		u.A = At(t.A, r*t.LDA+k*4)
+		u.B = At(t.B, p*t.BStep+k*Lanes*4)
+		u.C = At(t.C, r*t.LDC+p*Lanes*4)
+		u.Mask, u.Lane = 1<<last-1, &laneMasks[last]
+		u.Acc, u.Rows, u.Cols = b2i(k > 0), h, np
+		u.Bias, u.Res = nil, nil
+		if k+u.K == t.K {
+			if t.Bias != nil {
+				u.Bias = At(t.Bias, p*Lanes*4)
+			}
+			if t.Res != nil {
+				u.Res = At(t.Res, r*t.LDR+p*Lanes*4)
+			}
+		}
+		g.Tiles[h][np](u)
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TileGo is the tile kernel in plain Go, for any number of rows and panels.
+func TileGo(t *Tile) {
+	for p := range t.Cols {
+		cols := Lanes
+		if p == t.Cols-1 {
+			for cols = 0; t.Mask>>cols&1 != 0; cols++ {
+			}
+		}
+		b := unsafe.Slice((*float32)(At(t.B, p*t.BStep)), t.K*Lanes)
+		for r := range t.Rows {
+			t.rowGo(r, p, cols, b)
+		}
+	}
+}
+
+func (t *Tile) rowGo(r, p, cols int, b []float32) {
+	var acc [Lanes]float32
+	c := unsafe.Slice((*float32)(At(t.C, r*t.LDC+p*Lanes*4)), cols)
+	if t.Acc != 0 {
+		copy(acc[:], c)
+	}
+	a := unsafe.Slice((*float32)(At(t.A, r*t.LDA)), t.K)
+	for k, x := range a {
+		row := b[k*Lanes : k*Lanes+Lanes]
+		for i := range acc {
+			acc[i] = FMA(x, row[i], acc[i])
+		}
+	}
+	for i := range c {
+		v := acc[i]
+		if t.Bias != nil {
+			v += *(*float32)(At(t.Bias, (p*Lanes+i)*4))
+		}
+		if t.Res != nil {
+			v += *(*float32)(At(t.Res, r*t.LDR+(p*Lanes+i)*4))
+		}
+		c[i] = v
+	}
+}
+
+// Linear is C[M, N] = act(A[M, K] W + Bias) + Res, W packed in panels, rows contiguous. Act works on a row: C, then Res if
+// there is one, then C again as the output.
+type Linear struct {
+	M, N, K            int
+	A, W, Bias, Res, C Ptr
+	Act                int // index of the row kernel, or -1
+}
+
+// Linear runs the layer.
+func (s *Session) Linear(l Linear) {
+	if l.M == 0 {
+		return
+	}
+	s.enter()
+	s.lin = l
+	s.parallel(l.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
+	s.leave(2 * l.M * l.N * l.K)
+}
+
+// width is the number of panels a task takes: few enough that every thread gets several, and at most eight.
+func (l *Linear) width(np, threads int) int {
+	panels := (l.N + Lanes - 1) / Lanes
+	w := panels / (4 * threads)
+	return max(min(w, 8)/np*np, np)
+}
+
+func (l *Linear) groups(np, threads int) int {
+	panels := (l.N + Lanes - 1) / Lanes
+	w := l.width(np, threads)
+	return (panels + w - 1) / w
+}
+
+func (s *Session) linearTask(worker, i int) {
+	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
+	width := l.width(g.Panels, s.threads())
+	p0 := i * width
+	p1 := min(p0+width, (l.N+Lanes-1)/Lanes)
+	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.K * Lanes * 4, C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
+	if l.Act >= 0 {
+		t.Res = nil
+	}
+	g.block(w, &t, l.N, 0, l.M, p0, p1)
+	if l.Act < 0 {
+		return
+	}
+	n := min(p1*Lanes, l.N) - p0*Lanes
+	for r := range l.M {
+		at := (r*l.N + p0*Lanes) * 4
+		c := At(l.C, at)
+		w.ptrs[0] = c
+		if l.Res != nil {
+			w.ptrs[1], w.ptrs[2] = At(l.Res, at), c
+		} else {
+			w.ptrs[1] = c
+		}
+		s.k.Rows[l.Act](n, &w.ptrs)
+	}
+}
+
+// Pack lays a matrix of k rows and n columns out in panels, with zeros behind the last column. Strides are in elements.
+func Pack(dst []float32, src Ptr, k, n, rowStride, colStride int) {
+	at := 0
+	for p := 0; p < n; p += Lanes {
+		cols := min(Lanes, n-p)
+		for r := range k {
+			row := dst[at : at+Lanes : at+Lanes]
+			from := At(src, (r*rowStride+p*colStride)*4)
+			if colStride == 1 && cols == Lanes {
+				*(*[Lanes]float32)(row) = *(*[Lanes]float32)(from)
+			} else {
+				for c := range row {
+					row[c] = 0
+					if c < cols {
+						row[c] = *(*float32)(At(from, c*colStride*4))
+					}
+				}
+			}
+			at += Lanes
+		}
+	}
+}
+
+// MatMul is C = A B for a batch of matrices, both computed at run time: batch strides of A and B in elements may be 0. Packed
+// has room for the packed matrices of B, one for each different one.
+type MatMul struct {
+	Batch           [3]int // sizes of up to three batch axes, outermost first
+	SA, SB          [3]int // strides of A and B along them
+	M, N, K         int
+	A, B, C, Packed Ptr
+}
+
+// MatMul runs the product.
+func (s *Session) MatMul(m MatMul) {
+	s.enter()
+	s.mm = m
+	n := m.Batch[0] * m.Batch[1] * m.Batch[2]
+	if n*m.M*m.N > 0 {
+		s.parallel(n, s.task.mmPack)
+		s.parallel(n, s.task.mm)
+	}
+	s.leave(2 * n * m.M * m.N * m.K)
+}
+
+// offset is the offset of batch entry i along strides.
+func (m *MatMul) offset(i int, st [3]int) int {
+	c := i % m.Batch[2]
+	i /= m.Batch[2]
+	return i/m.Batch[1]*st[0] + i%m.Batch[1]*st[1] + c*st[2]
+}
+
+func (m *MatMul) packedSize() int { return (m.N + Lanes - 1) / Lanes * Lanes * m.K }
+
+func (s *Session) packTask(_, i int) {
+	m := &s.mm
+	size := m.packedSize()
+	dst := unsafe.Slice((*float32)(At(m.Packed, i*size*4)), size)
+	Pack(dst, At(m.B, m.offset(i, m.SB)*4), m.K, m.N, m.N, 1)
+}
+
+func (s *Session) matmulTask(worker, i int) {
+	m := &s.mm
+	t := Tile{K: m.K, A: At(m.A, m.offset(i, m.SA)*4), LDA: m.K * 4, B: At(m.Packed, i*m.packedSize()*4),
+		BStep: m.K * Lanes * 4, C: At(m.C, i*m.M*m.N*4), LDC: m.N * 4}
+	s.k.Gemm.block(&s.workers[worker], &t, m.N, 0, m.M, 0, (m.N+Lanes-1)/Lanes)
+}
+
+// GoGemm is TileGo as a set of tile kernels.
+var GoGemm = func() Gemm {
+	g := Gemm{Rows: 8, Panels: 2}
+	for range g.Rows + 1 {
+		g.Tiles = append(g.Tiles, []func(*Tile){TileGo, TileGo, TileGo})
+	}
+	return g
+}()

@@ -1,0 +1,365 @@
+package rt
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// Elem is an element type.
+type Elem uint8
+
+const (
+	F32 Elem = iota
+	F64
+	F16
+	BF16
+	I8
+	U8
+	I16
+	U16
+	I32
+	U32
+	I64
+	U64
+	BOOL
+)
+
+var elemInfo = [...]struct {
+	name string
+	size int
+	npy  string
+	onnx int
+}{{"f32", 4, "<f4", 1}, {"f64", 8, "<f8", 11}, {"f16", 2, "<f2", 10}, {"bf16", 2, "", 16}, {"i8", 1, "|i1", 3}, {"u8", 1, "|u1", 2},
+	{"i16", 2, "<i2", 5}, {"u16", 2, "<u2", 4}, {"i32", 4, "<i4", 6}, {"u32", 4, "<u4", 12}, {"i64", 8, "<i8", 7}, {"u64", 8, "<u8", 13},
+	{"bool", 1, "|b1", 9}}
+
+func (e Elem) String() string { return elemInfo[e].name }
+
+// Size is the number of bytes of an element.
+func (e Elem) Size() int { return elemInfo[e].size }
+
+// Element are the Go types of elements.
+type Element interface {
+	~float32 | ~float64 | ~int8 | ~uint8 | ~int16 | ~uint16 | ~int32 | ~uint32 | ~int64 | ~uint64 | ~bool
+}
+
+// Tensor is a dense row-major tensor of Go values.
+type Tensor[T Element] struct {
+	Data  []T
+	Shape []int
+}
+
+// Axis is the size of an axis: a constant, a symbol, or what Size computes from the symbols.
+type Axis struct {
+	Const int
+	Sym   int
+	Size  func(d []int) int
+}
+
+// Port is an input or output.
+type Port struct {
+	Name string
+	Elem Elem
+	Axes []Axis
+}
+
+// StepName says what a step of the program does and which nodes of the model it comes from.
+type StepName struct{ Kind, From string }
+
+// Flavour is a set of kernels and whether this machine can run them; Has nil means always.
+type Flavour struct {
+	Kernels *Kernels
+	Has     func() bool
+}
+
+// Program is what the compiler emits.
+type Program struct {
+	Digest          string
+	Inputs, Outputs []Port
+	Symbols, Facts  []string
+	Steps           []StepName
+	Slots           int
+	OutSlots        []int
+	Flavours        []Flavour
+	Weights         string
+	SlotSizes       func(d, size []int)
+	OutShapes       func(d []int, shape [][]int)
+	Limits          func(d []int) (which, small, large int)
+	Forward         func(s *Session, d []int)
+}
+
+// Options of NewModel. ISA names a flavour; empty picks the best this machine has. Threads 0 means as many as Go may use.
+type Options struct {
+	ISA     string
+	Threads int
+}
+
+// NotAvailable is the error for an instruction set that this machine or program lacks.
+type NotAvailable struct{ ISA, Have string }
+
+func (e *NotAvailable) Error() string {
+	return fmt.Sprintf("instruction set %q is not available here; this program has %s on this machine", e.ISA, e.Have)
+}
+
+// Pick chooses a flavour.
+func (p *Program) Pick(isa string) (*Kernels, error) {
+	var have []string
+	for _, f := range p.Flavours {
+		if f.Has != nil && !f.Has() {
+			continue
+		}
+		if isa == "" || isa == f.Kernels.ISA {
+			return f.Kernels, nil
+		}
+		have = append(have, f.Kernels.ISA)
+	}
+	return nil, &NotAvailable{isa, strings.Join(have, ", ")}
+}
+
+// Model is a program with its workers and the memory of its runs.
+type Model struct {
+	prog *Program
+	k    *Kernels
+	team *Team
+	mu   sync.Mutex
+	free []*Call
+}
+
+// NewModel prepares a program.
+func NewModel(p *Program, o Options) (*Model, error) {
+	k, err := p.Pick(o.ISA)
+	if err != nil {
+		return nil, err
+	}
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	return &Model{prog: p, k: k, team: NewTeam(o.Threads)}, nil
+}
+
+// ISA is the instruction set in use; Threads the number of workers.
+func (m *Model) ISA() string  { return m.k.ISA }
+func (m *Model) Threads() int { return m.team.Threads() }
+
+// Close ends the workers and gives idle memory back.
+func (m *Model) Close() {
+	m.team.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.free {
+		c.s.Free()
+	}
+	m.free = nil
+}
+
+// Call is one run in the making: inputs are bound, then it runs once.
+type Call struct {
+	m      *Model
+	s      *Session
+	gen    uint64
+	dims   []int
+	sizes  []int
+	in     []bound
+	shapes [][]int
+	err    error
+}
+
+type bound struct {
+	p     Ptr
+	n     int
+	shape []int
+	elem  int // size of the elements given
+}
+
+// Begin takes an idle call or makes one.
+func (m *Model) Begin() *Call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.free); n > 0 {
+		c := m.free[n-1]
+		m.free = m.free[:n-1]
+		return c
+	}
+	p := m.prog
+	c := &Call{m: m, s: NewSession(m.team, m.k, Ptr(unsafe.StringData(p.Weights))), dims: make([]int, len(p.Symbols)),
+		sizes: make([]int, p.Slots), in: make([]bound, len(p.Inputs)), shapes: make([][]int, len(p.Outputs))}
+	c.s.In = make([]Ptr, len(p.Inputs))
+	for i := range c.shapes {
+		c.shapes[i] = make([]int, len(p.Outputs[i].Axes))
+	}
+	return c
+}
+
+// Bind gives input i.
+func Bind[T Element](c *Call, i int, t Tensor[T]) {
+	var zero T
+	c.in[i] = bound{Ptr(unsafe.SliceData(t.Data)), len(t.Data), t.Shape, int(unsafe.Sizeof(zero))}
+}
+
+// BindBytes gives input i as raw little-endian elements.
+func (c *Call) BindBytes(i int, data []byte, shape []int) {
+	size := c.m.prog.Inputs[i].Elem.Size()
+	c.in[i] = bound{Ptr(unsafe.SliceData(data)), len(data) / size, shape, size}
+}
+
+// Result are the outputs of a run.
+type Result struct {
+	c   *Call
+	gen uint64
+}
+
+// Release gives the outputs' memory back for the next run. Further calls do nothing.
+func (r *Result) Release() {
+	if r.c == nil || r.c.gen != r.gen {
+		return
+	}
+	c := r.c
+	r.c = nil
+	c.gen++
+	c.recycle()
+}
+
+// maxIdle is the most idle calls, each with its arena, that a model keeps.
+const maxIdle = 64
+
+func (c *Call) recycle() {
+	m := c.m
+	for i := range c.in {
+		c.in[i].p, c.s.In[i] = nil, nil
+	}
+	m.mu.Lock()
+	keep := len(m.free) < maxIdle
+	if keep {
+		m.free = append(m.free, c)
+	}
+	m.mu.Unlock()
+	if !keep {
+		c.s.Free()
+	}
+}
+
+// InputError says which input is wrong, and how.
+type InputError struct{ Text string }
+
+func (e *InputError) Error() string { return e.Text }
+
+// Run checks the inputs' shapes against each other, runs the program and gives the outputs.
+func (c *Call) Run() (Result, error) {
+	p := c.m.prog
+	if err := c.bindDims(); err != nil {
+		c.recycle()
+		return Result{}, err
+	}
+	p.SlotSizes(c.dims, c.sizes)
+	p.OutShapes(c.dims, c.shapes)
+	if err := c.s.Begin(c.sizes); err != nil {
+		c.recycle()
+		return Result{}, err
+	}
+	for i := range c.in {
+		c.s.In[i] = c.in[i].p
+	}
+	p.Forward(c.s, c.dims)
+	if err := c.s.End(); err != nil {
+		c.recycle()
+		return Result{}, &InputError{err.Error()}
+	}
+	return Result{c, c.gen}, nil
+}
+
+func (c *Call) bindDims() error {
+	p := c.m.prog
+	for i := range c.dims {
+		c.dims[i] = -1
+	}
+	for i, port := range p.Inputs {
+		in := &c.in[i]
+		if len(in.shape) != len(port.Axes) {
+			return &InputError{fmt.Sprintf("input %q has rank %d, want %d", port.Name, len(in.shape), len(port.Axes))}
+		}
+		if in.elem != port.Elem.Size() {
+			return &InputError{fmt.Sprintf("input %q has elements of %d bytes, want %v", port.Name, in.elem, port.Elem)}
+		}
+		n := 1
+		for a, ax := range port.Axes {
+			if in.shape[a] < 1 || in.shape[a] > 1<<31 || n > 1<<40/in.shape[a] {
+				return &InputError{fmt.Sprintf("input %q axis %d is %d", port.Name, a, in.shape[a])}
+			}
+			n *= in.shape[a]
+			if ax.Size == nil && ax.Sym >= 0 && c.dims[ax.Sym] < 0 {
+				c.dims[ax.Sym] = in.shape[a]
+			}
+		}
+		if n != in.n {
+			return &InputError{fmt.Sprintf("input %q has %d elements for shape %v", port.Name, in.n, in.shape)}
+		}
+	}
+	return c.checkDims()
+}
+
+func (c *Call) checkDims() error {
+	p := c.m.prog
+	for i, d := range c.dims {
+		if d < 0 {
+			return &InputError{fmt.Sprintf("the size %q is not given by any input's shape", p.Symbols[i])}
+		}
+	}
+	for i, port := range p.Inputs {
+		for a, ax := range port.Axes {
+			want, why := ax.Const, ""
+			switch {
+			case ax.Size != nil:
+				want = ax.Size(c.dims)
+			case ax.Sym >= 0:
+				want, why = c.dims[ax.Sym], " ("+p.Symbols[ax.Sym]+" is set by an input before it)"
+			}
+			if got := c.in[i].shape[a]; got != want {
+				return &InputError{fmt.Sprintf("input %q axis %d is %d, want %d%s", port.Name, a, got, want, why)}
+			}
+		}
+	}
+	if i, small, large := p.Limits(c.dims); i >= 0 {
+		return &InputError{fmt.Sprintf("%s: %d is more than the %d that the model has room for", p.Facts[i], small, large)}
+	}
+	return nil
+}
+
+// OutBytes is output i as little-endian elements, and its shape. Both belong to the result.
+func (r *Result) OutBytes(i int) ([]byte, []int) {
+	c := r.c
+	n := c.m.prog.Outputs[i].Elem.Size()
+	for _, d := range c.shapes[i] {
+		n *= d
+	}
+	if n == 0 {
+		return nil, c.shapes[i]
+	}
+	return unsafe.Slice((*byte)(c.s.Slot(c.m.prog.OutSlots[i])), n), c.shapes[i]
+}
+
+// Output is output i as Go values.
+func Output[T Element](r *Result, i int) Tensor[T] {
+	var zero T
+	b, shape := r.OutBytes(i)
+	if len(b) == 0 {
+		return Tensor[T]{Shape: shape}
+	}
+	return Tensor[T]{unsafe.Slice((*T)(Ptr(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(zero))), shape}
+}
+
+// FloorDiv and CeilDiv divide rounding down and up; a division by zero gives 0.
+func FloorDiv(a, b int) int {
+	if b == 0 {
+		return 0
+	}
+	q := a / b
+	if a%b != 0 && (a < 0) != (b < 0) {
+		q--
+	}
+	return q
+}
+
+func CeilDiv(a, b int) int { return -FloorDiv(-a, b) }

@@ -1,0 +1,206 @@
+package rt
+
+import "unsafe"
+
+// Move copies elements of Size bytes from one strided place to another; strides are in bytes.
+type Move struct {
+	Rank     int
+	Size     int
+	Dims     [maxAxes]int
+	From, To Ptr
+	SF, ST   [maxAxes]int
+
+	outer, each int
+}
+
+// Move runs the copy.
+func (s *Session) Move(m Move) {
+	s.enter()
+	s.move = m
+	n := &s.move
+	n.join()
+	n.outer = 1
+	for a := range n.Rank - 1 {
+		n.outer *= n.Dims[a]
+	}
+	n.each = max(1, rowTask/max(n.Dims[n.Rank-1], 1))
+	if n.outer*n.Dims[n.Rank-1] > 0 {
+		s.parallel((n.outer+n.each-1)/n.each, s.task.move)
+	}
+	s.leave(0)
+}
+
+func (n *Move) join() {
+	for a := n.Rank - 2; a >= 0; a-- {
+		if n.SF[a] != n.SF[a+1]*n.Dims[a+1] || n.ST[a] != n.ST[a+1]*n.Dims[a+1] {
+			continue
+		}
+		n.Dims[a+1] *= n.Dims[a]
+		copy(n.Dims[a:], n.Dims[a+1:n.Rank])
+		copy(n.SF[a:], n.SF[a+1:n.Rank])
+		copy(n.ST[a:], n.ST[a+1:n.Rank])
+		n.Rank--
+	}
+}
+
+func (s *Session) moveTask(_, i int) {
+	n := &s.move
+	for r := i * n.each; r < min((i+1)*n.each, n.outer); r++ {
+		from, to, k := 0, 0, r
+		for a := n.Rank - 2; a >= 0; a-- {
+			c := k % n.Dims[a]
+			k /= n.Dims[a]
+			from += c * n.SF[a]
+			to += c * n.ST[a]
+		}
+		n.line(At(n.From, from), At(n.To, to))
+	}
+}
+
+func (n *Move) line(from, to Ptr) {
+	last := n.Rank - 1
+	count, sf, st := n.Dims[last], n.SF[last], n.ST[last]
+	if sf == n.Size && st == n.Size {
+		copy(unsafe.Slice((*byte)(to), count*n.Size), unsafe.Slice((*byte)(from), count*n.Size))
+		return
+	}
+	switch n.Size {
+	case 4:
+		for i := range count {
+			*(*uint32)(At(to, i*st)) = *(*uint32)(At(from, i*sf))
+		}
+	case 8:
+		for i := range count {
+			*(*uint64)(At(to, i*st)) = *(*uint64)(At(from, i*sf))
+		}
+	case 2:
+		for i := range count {
+			*(*uint16)(At(to, i*st)) = *(*uint16)(At(from, i*sf))
+		}
+	default:
+		for i := range count {
+			*(*byte)(At(to, i*st)) = *(*byte)(At(from, i*sf))
+		}
+	}
+}
+
+// Gather picks slices of Inner bytes along an axis of Axis entries, Outer times, by Count indices of 4 or 8 bytes.
+type Gather struct {
+	Outer, Axis, Count, Inner int
+	Data, Index, Out          Ptr
+	Wide                      bool // indices are int64
+	Axes                      int  // for tuples (GatherND): how many axes an index names, at most maxAxes
+	Dims, Stride              [maxAxes]int
+	Site                      int // the number of the program's step, for messages
+}
+
+// Gather runs the operator; an index outside its axis is the run's error.
+func (s *Session) Gather(g Gather) {
+	s.enter()
+	s.gat = g
+	for i := range g.Count * max(g.Axes, 1) {
+		axis := g.Axis
+		if g.Axes > 0 {
+			axis = g.Dims[i%g.Axes]
+		}
+		if k := g.index(i); k < -axis || k >= axis {
+			s.fail("step %d: index %d is outside the axis of size %d", g.Site, k, axis)
+			return
+		}
+	}
+	s.parallel((g.Count+63)/64, s.task.gat)
+	s.leave(0)
+}
+
+func (g *Gather) index(i int) int {
+	if g.Wide {
+		return int(*(*int64)(At(g.Index, i*8)))
+	}
+	return int(*(*int32)(At(g.Index, i*4)))
+}
+
+func (s *Session) gatherTask(_, i int) {
+	g := &s.gat
+	for c := i * 64; c < min((i+1)*64, g.Count); c++ {
+		at := 0
+		if g.Axes > 0 {
+			for a := range g.Axes {
+				k := g.index(c*g.Axes + a)
+				at += (k + b2i(k < 0)*g.Dims[a]) * g.Stride[a]
+			}
+		} else {
+			k := g.index(c)
+			at = (k + b2i(k < 0)*g.Axis) * g.Inner
+		}
+		for o := range g.Outer {
+			to := unsafe.Slice((*byte)(At(g.Out, (o*g.Count+c)*g.Inner)), g.Inner)
+			copy(to, unsafe.Slice((*byte)(At(g.Data, o*g.Axis*g.Inner+at)), g.Inner))
+		}
+	}
+}
+
+// Im2Col lays the windows of a convolution over up to three spatial axes out as rows.
+type Im2Col struct {
+	Batch, Channels                  int
+	In, Windows, Kernel, Stride, Dil [3]int
+	Pad                              [3]int
+	X, Out                           Ptr
+}
+
+// Im2Col runs the operator.
+func (s *Session) Im2Col(c Im2Col) {
+	s.enter()
+	s.col = c
+	s.parallel(c.Batch*c.Windows[0]*c.Windows[1], s.task.col)
+	s.leave(0)
+}
+
+func (s *Session) im2colTask(_, i int) {
+	c := &s.col
+	b, w0, w1 := i/(c.Windows[0]*c.Windows[1]), i/c.Windows[1]%c.Windows[0], i%c.Windows[1]
+	size := c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
+	for w2 := range c.Windows[2] {
+		out := unsafe.Slice((*float32)(At(c.Out, (i*c.Windows[2]+w2)*size*4)), size)
+		at := 0
+		for ch := range c.Channels {
+			for k0 := range c.Kernel[0] {
+				p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
+				for k1 := range c.Kernel[1] {
+					p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
+					inside := p0 >= 0 && p0 < c.In[0] && p1 >= 0 && p1 < c.In[1]
+					line := (((b*c.Channels+ch)*c.In[0]+p0)*c.In[1] + p1) * c.In[2]
+					for k2 := range c.Kernel[2] {
+						p2 := w2*c.Stride[2] - c.Pad[2] + k2*c.Dil[2]
+						out[at] = 0
+						if inside && p2 >= 0 && p2 < c.In[2] {
+							out[at] = *(*float32)(At(c.X, (line+p2)*4))
+						}
+						at++
+					}
+				}
+			}
+		}
+	}
+}
+
+// Iota writes start, start+step, … as 4- or 8-byte integers or f32.
+func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
+	for i := range n {
+		v := start + i*step
+		switch {
+		case float:
+			*(*float32)(At(to, i*4)) = float32(v)
+		case size == 8:
+			*(*int64)(At(to, i*8)) = int64(v)
+		default:
+			*(*int32)(At(to, i*4)) = int32(v)
+		}
+	}
+}
+
+// Numbers writes integers computed from the input shapes.
+func (s *Session) Numbers(to Ptr, size int, v ...int) {
+	for i, x := range v {
+		s.Iota(At(to, i*size), size, x, 0, 1, false)
+	}
+}

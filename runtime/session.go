@@ -1,0 +1,149 @@
+package rt
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Ptr is an address in an arena, in the weights or in a caller's slice.
+type Ptr = unsafe.Pointer
+
+// At is p moved by a number of bytes.
+func At(p Ptr, bytes int) Ptr { return unsafe.Add(p, bytes) }
+
+// maxBufs is the most buffers of a row kernel.
+const maxBufs = 12
+
+// Ptrs are a row kernel's buffers.
+type Ptrs [maxBufs]Ptr
+
+// RowKernel works on a row of n elements.
+type RowKernel func(n int, p *Ptrs)
+
+// Kernels are a program's kernels for one instruction set.
+type Kernels struct {
+	ISA  string
+	Gemm Gemm
+	Rows []RowKernel
+}
+
+// maxArena is the most memory of one run.
+const maxArena = 1 << 40
+
+// Session is the state of one run: an arena, the run's kernels and the job being done. It is used by one goroutine at a time.
+type Session struct {
+	team    *Team
+	shared  bool // the team is ours for this run
+	k       *Kernels
+	weights Ptr
+	arena   []byte
+	slots   []int // byte offsets in the arena
+	In, Out []Ptr
+	workers []worker
+	err     error
+	stats   *Stats
+
+	lin  Linear
+	mm   MatMul
+	att  Attention
+	rows Rows
+	move Move
+	gat  Gather
+	col  Im2Col
+	task struct{ lin, mmPack, mm, att, rows, move, gat, col func(worker, i int) }
+}
+
+// worker is what one thread needs for itself.
+type worker struct {
+	ptrs    Ptrs
+	tile    Tile
+	scratch []float32
+	_       [64]byte // keep workers on lines of their own
+}
+
+// NewSession makes a session for programs with the given kernels and weights.
+func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
+	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
+	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
+	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
+	return s
+}
+
+// Begin starts a run: slot sizes are in bytes.
+func (s *Session) Begin(sizes []int) error {
+	if len(s.slots) != len(sizes) {
+		s.slots = make([]int, len(sizes))
+	}
+	total := 0
+	for i, n := range sizes {
+		if n < 0 || total > maxArena {
+			return fmt.Errorf("the arena would be larger than %d bytes", maxArena)
+		}
+		s.slots[i] = total
+		total += (n + 127) &^ 63
+	}
+	if total > len(s.arena) {
+		s.arena = nil
+		s.arena = reserve(total + total/8)
+	}
+	s.err = nil
+	s.shared = s.team.begin()
+	return nil
+}
+
+// End finishes a run and gives the first error of its drivers.
+func (s *Session) End() error {
+	if s.shared {
+		s.team.end()
+		s.shared = false
+	}
+	return s.err
+}
+
+// Free drops the arena.
+func (s *Session) Free() {
+	s.arena = nil
+}
+
+// Slot is the address of an arena slot; Weight of an offset in the weights.
+func (s *Session) Slot(i int) Ptr { return unsafe.Pointer(&s.arena[s.slots[i]]) }
+
+// Weight is an address in the weights.
+func (s *Session) Weight(off int) Ptr { return unsafe.Add(s.weights, off) }
+
+// ArenaBytes is the size of the arena.
+func (s *Session) ArenaBytes() int { return len(s.arena) }
+
+// threads is the number of workers of this run.
+func (s *Session) threads() int {
+	if s.shared {
+		return s.team.threads
+	}
+	return 1
+}
+
+// parallel does tasks 0 … n-1.
+func (s *Session) parallel(n int, task func(worker, i int)) {
+	if !s.shared || n == 1 {
+		for i := range n {
+			task(0, i)
+		}
+		return
+	}
+	s.team.run(n, task)
+}
+
+func (s *Session) fail(format string, args ...any) {
+	if s.err == nil {
+		s.err = fmt.Errorf(format, args...)
+	}
+}
+
+// scratchFor gives a worker n floats, aligned to 64 bytes.
+func (w *worker) scratchFor(n int) []float32 {
+	if len(w.scratch) < n+16 {
+		w.scratch = make([]float32, n+n/4+16)
+	}
+	skip := (64 - int(uintptr(unsafe.Pointer(&w.scratch[0]))&63)) / 4 % 16
+	return w.scratch[skip : skip+n]
+}

@@ -1,0 +1,47 @@
+package rt
+
+import "time"
+
+// Stats are the times of a program's steps, taken while a session is profiled.
+type Stats struct {
+	Steps []StepTime
+	start time.Time
+	step  int
+}
+
+// StepTime is what one step took in all runs.
+type StepTime struct {
+	Calls int
+	Time  time.Duration
+	Flops int
+}
+
+// Profile makes the session keep times; nil ends that.
+func (s *Session) Profile(st *Stats) { s.stats = st }
+
+// Step names the step that follows.
+func (s *Session) Step(i int) {
+	if s.stats != nil {
+		s.stats.step = i
+	}
+}
+
+func (s *Session) enter() {
+	if s.stats != nil {
+		s.stats.start = time.Now()
+	}
+}
+
+func (s *Session) leave(flops int) {
+	st := s.stats
+	if st == nil {
+		return
+	}
+	for len(st.Steps) <= st.step {
+		st.Steps = append(st.Steps, StepTime{})
+	}
+	t := &st.Steps[st.step]
+	t.Calls++
+	t.Time += time.Since(st.start)
+	t.Flops += flops
+}
