@@ -6,8 +6,8 @@ import (
 	"mmc/ir/sym"
 )
 
-// maxInputs is the most operands of a fused elementwise kernel; the runtime's kernels take twelve buffers in all.
-const maxInputs = 10
+// maxInputs is the most operands of a fused elementwise kernel; the assembly targets have registers for ten buffers in all.
+const maxInputs = 9
 
 // inlined reports whether an elementwise node is computed inside its only reader: an elementwise node of the same shape that
 // works on the same kind of elements.

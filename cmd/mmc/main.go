@@ -16,12 +16,13 @@ import (
 	"mmc/passes"
 	"mmc/runtime"
 
+	"mmc/targets/amd64"
 	"mmc/targets/purego"
 )
 
 // targets are the kernels of each GOARCH, best first; purego is what every other one gets.
 var targets = map[string][]codegen.Target{
-	"amd64": {purego.New()},
+	"amd64": {purego.New(), amd64.AVX512(), amd64.AVX2()},
 	"":      {purego.New()},
 }
 
