@@ -23,6 +23,8 @@ type Tile struct {
 	Acc   int           // 96
 	Rows  int           // 104: for kernels that take any number
 	Cols  int           // 112: panels, likewise
+	Next  Ptr           // 120: memory that will be read soon; kernels may prefetch a line of it every four steps of k
+	at    int           // the row that C and Res are at
 }
 
 // Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels.
@@ -41,44 +43,73 @@ var laneMasks = func() (m [Lanes + 1][Lanes]int32) {
 	return m
 }()
 
-// maxDepth is the most steps of k in one kernel call, which bounds its time.
-const maxDepth = 4096
+// maxDepth is about the most steps of k in one kernel call: it bounds the call's time, and the rows of A of that length stay in
+// the second-level cache from one panel to the next.
+const maxDepth = 1280
+
+// depth is the number of steps of k in each block of a product over k.
+func depth(k int) int {
+	blocks := max(1, (k+maxDepth-1)/maxDepth)
+	return max(1, ((k+blocks-1)/blocks+3)&^3)
+}
 
 // block computes rows r0 … r1 of C for panels p0 … p1 with tile kernels. t holds A, B, C, Bias and Res at row 0 and panel 0.
 func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
-	for p := p0; p < p1; p += g.Panels {
-		np := min(g.Panels, p1-p)
-		last := min(n-(p+np-1)*Lanes, Lanes)
-		heights := (r1 - r0 + g.Rows - 1) / g.Rows
-		for r, i := r0, 0; i < heights; i++ {
-			h := (r1 - r + heights - i - 1) / (heights - i)
-			g.tile(w, t, r, h, p, np, last)
-			r += h
+	kc := depth(t.K)
+	for k := 0; k < t.K || k == 0; k += kc {
+		for p := p0; p < p1; p += g.Panels {
+			np := min(g.Panels, p1-p)
+			u := t.part(w, k, min(kc, t.K-k), p, np, n)
+			heights := (r1 - r0 + g.Rows - 1) / g.Rows
+			for r, i := r0, 0; i < heights; i++ {
+				h := (r1 - r + heights - i - 1) / (heights - i)
+				u.rows(t, r, h, k)
+				u.Next = t.next(k, u.K, p+np, p1, p0, kc, i)
+				g.Tiles[h][np](u)
+				r += h
+			}
 		}
 	}
 }
 
-func (g *Gemm) tile(w *worker, t *Tile, r, h, p, np, last int) {
-	for k := 0; k < t.K || k == 0; k += maxDepth {
-		u := &w.tile
-		*u = *t
-		u.K = min(t.K-k, maxDepth)
-		u.A = At(t.A, r*t.LDA+k*4)
-		u.B = At(t.B, p*t.BStep+k*Lanes*4)
-		u.C = At(t.C, r*t.LDC+p*Lanes*4)
-		u.Mask, u.Lane = 1<<last-1, &laneMasks[last]
-		u.Acc, u.Rows, u.Cols = b2i(k > 0), h, np
+// part sets a worker's tile up for depth steps of k from k on and np panels from p on.
+func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
+	u := &w.tile
+	*u = *t
+	last := min(n-(p+np-1)*Lanes, Lanes)
+	u.K, u.Acc, u.Cols = depth, b2i(k > 0), np
+	u.Mask, u.Lane = 1<<last-1, &laneMasks[last]
+	u.B = At(t.B, p*t.BStep+k*Lanes*4)
+	u.C = At(t.C, p*Lanes*4)
+	if k+depth < t.K {
 		u.Bias, u.Res = nil, nil
-		if k+u.K == t.K {
-			if t.Bias != nil {
-				u.Bias = At(t.Bias, p*Lanes*4)
-			}
-			if t.Res != nil {
-				u.Res = At(t.Res, r*t.LDR+p*Lanes*4)
-			}
-		}
-		g.Tiles[h][np](u)
+		return u
 	}
+	if t.Bias != nil {
+		u.Bias = At(t.Bias, p*Lanes*4)
+	}
+	if t.Res != nil {
+		u.Res = At(t.Res, p*Lanes*4)
+	}
+	return u
+}
+
+// rows moves a tile set up by part to h rows from r on.
+func (u *Tile) rows(t *Tile, r, h, k int) {
+	if u.Res != nil {
+		u.Res = At(u.Res, (r*t.LDR)-u.at*t.LDR)
+	}
+	u.A = At(t.A, r*t.LDA+k*4)
+	u.C = At(u.C, (r-u.at)*t.LDC)
+	u.at, u.Rows = r, h
+}
+
+// next is what the kernel call of row tile i should prefetch: a quarter of a panel of the group that follows.
+func (t *Tile) next(k, depth, p, p1, p0, kc, i int) Ptr {
+	if p >= p1 && k+depth < t.K {
+		p, k = p0, k+kc
+	}
+	return At(t.B, (p+i/4)*t.BStep+(k+i%4*(depth/4))*Lanes*4)
 }
 
 func b2i(b bool) int {

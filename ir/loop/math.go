@@ -3,16 +3,17 @@ package loop
 // The transcendental functions as fixed programs over correctly rounded operations. Coefficients are least-maximum fits of
 // our own (weighted least squares, iterated, in f64, then rounded to f32).
 
-// Exp is e^x to about 1 ulp over the whole f32 range, denormal results included: x = n ln2 + r with ln2 in two parts
-// (Cody and Waite), e^r = 1 + r + r²P(r), then a scaling by 2^n that rounds once.
+// Exp is e^x to about 1 ulp: x = n ln2 + r with ln2 in two parts (Cody and Waite), e^r = 1 + r + r²P(r), then a scaling by
+// 2^n that rounds once. Below -87.3, where results would be denormal, it is 0: a masked score costs no more than another.
 func (b *Builder) Exp(x Val) Val {
-	x = b.Do(Min, b.F(89), b.Do(Max, b.F(-104), x))
+	under := b.Do(Lt, x, b.F(-87.3))
+	x = b.Do(Min, b.F(89), b.Do(Max, b.F(-87.3), x))
 	n := b.Do(Round, b.Mul(x, b.F(1.4426950216293335)))
 	r := b.FMA(n, b.F(-0.693359375), x)
 	r = b.FMA(n, b.F(0.00021219444170128554), r)
 	p := b.poly(r, 0.0013950599823147058, 0.008368954062461853, 0.04166620597243309, 0.166665181517601, 0.5)
 	p = b.FMA(b.Mul(r, r), p, r)
-	return b.Do(Scale, b.Add(p, b.F(1)), n)
+	return b.Do(Select, under, b.F(0), b.Do(Scale, b.Add(p, b.F(1)), n))
 }
 
 // poly evaluates a polynomial by Horner's rule, highest coefficient first.

@@ -18,7 +18,7 @@ type target struct {
 
 // AVX512 is the flavour for AVX-512 F, BW, DQ and VL.
 func AVX512() codegen.Target {
-	return target{isa: "avx512", suffix: "__avx512", need: "rt.HasAVX512", wide: true, rows: 12, panels: 2}
+	return target{isa: "avx512", suffix: "__avx512", need: "rt.HasAVX512", wide: true, rows: 8, panels: 3}
 }
 
 // AVX2 is the flavour for AVX2 and FMA.

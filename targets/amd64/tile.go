@@ -3,8 +3,8 @@ package amd64
 import "fmt"
 
 // Tile kernels: C[rows, panels*16] = A B (+ Bias) (+ Res). Registers: DI the arguments, CX steps of k left, AX the stride of A,
-// R8 … R12 rows 0, 3, 6, 9, 12 of A, BX the first panel, DX the step between panels, R13 the fourth panel. After the loop: SI
-// a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
+// R8 … R12 rows 0, 3, 6, 9, 12 of A, BX the first panel, DX the step between at most three panels, R15 what to prefetch for the
+// next call. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
 
 var rowBase = []string{"R8", "R9", "R10", "R11", "R12"}
 
@@ -15,9 +15,6 @@ func rowAddr(r, k int) string {
 
 // panelAddr is row k of panel p; off is for the second half of it.
 func panelAddr(p, k, off int) string {
-	if p == 3 {
-		return fmt.Sprintf("%d(R13)", k*64+off)
-	}
 	return fmt.Sprintf("%d(BX)%s", k*64+off, []string{"", "(DX*1)", "(DX*2)"}[p])
 }
 
@@ -47,23 +44,25 @@ func (r tileRegs) b(panel, half int) string {
 	return fmt.Sprintf("%s%d", r.prefix, r.firstB+panel*r.halves+half)
 }
 
-func (r tileRegs) a(row int) string { return fmt.Sprintf("%s%d", r.prefix, r.firstA+row%2) }
+func (r tileRegs) a(row int) string {
+	n := 2
+	if r.prefix == "Z" {
+		n = 32 - r.firstA
+	}
+	return fmt.Sprintf("%s%d", r.prefix, r.firstA+row%n)
+}
 
 func (w *asm) tile(t target, name string, rows, panels int) {
 	r := t.tileRegs(rows, panels)
 	w.text("// %s computes c[%d,%d] = a[%d,k] * b[k,%d] + bias + res.\n// Requires: %s\n//\tfor i in k { acc += bcast(a[0:%d,i]) * b[i,0:%d] }\n//\n// func %s(t *rt.Tile)\n",
 		name, rows, panels*16, rows, panels*16, map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[t.wide], rows, panels*16, name)
 	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
-	for _, l := range [][2]string{{"t+0(FP)", "DI"}, {"0(DI)", "CX"}, {"8(DI)", "R8"}, {"16(DI)", "AX"}, {"24(DI)", "BX"}, {"32(DI)", "DX"}} {
+	for _, l := range [][2]string{{"t+0(FP)", "DI"}, {"0(DI)", "CX"}, {"8(DI)", "R8"}, {"16(DI)", "AX"}, {"24(DI)", "BX"}, {"32(DI)", "DX"}, {"120(DI)", "R15"}} {
 		w.i("MOVQ", l[0], l[1])
 	}
 	for i := 1; i*3 < rows; i++ {
 		w.i("LEAQ", fmt.Sprintf("(%s)(AX*2)", rowBase[i-1]), rowBase[i])
 		w.i("ADDQ", "AX", rowBase[i])
-	}
-	if panels > 3 {
-		w.i("LEAQ", "(BX)(DX*2)", "R13")
-		w.i("ADDQ", "DX", "R13")
 	}
 	w.start(t, r)
 	w.i("SUBQ", "$4", "CX")
@@ -73,6 +72,8 @@ func (w *asm) tile(t target, name string, rows, panels int) {
 	for k := range 4 {
 		w.tileStep(t, r, k)
 	}
+	w.i("PREFETCHT1", "(R15)")
+	w.i("ADDQ", "$64", "R15")
 	w.advance(r, 4)
 	w.i("SUBQ", "$4", "CX")
 	w.i("JGE", "by4")
@@ -141,9 +142,6 @@ func (w *asm) advance(r tileRegs, k int) {
 		w.i("ADDQ", fmt.Sprintf("$%d", k*4), rowBase[i])
 	}
 	w.i("ADDQ", fmt.Sprintf("$%d", k*64), "BX")
-	if r.panels > 3 {
-		w.i("ADDQ", fmt.Sprintf("$%d", k*64), "R13")
-	}
 }
 
 // loadMask puts the mask of the last panel's columns into K1, or its lanes' address into R12 and, for the masked moves of
@@ -184,9 +182,6 @@ func (w *asm) storePart(t target, r tileRegs, p int, from string, half int, addr
 
 // finish adds bias and residual and stores.
 func (w *asm) finish(t target, r tileRegs) {
-	if r.panels > 3 || !t.wide {
-		w.text("\t// the registers of A and the fourth panel are free now\n")
-	}
 	w.loadMask(t, r)
 	for _, l := range [][2]string{{"40(DI)", "SI"}, {"48(DI)", "R8"}, {"56(DI)", "R9"}, {"64(DI)", "R10"}, {"72(DI)", "R11"}} {
 		w.i("MOVQ", l[0], l[1])

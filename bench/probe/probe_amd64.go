@@ -1,0 +1,4 @@
+package main
+
+func fma512(n int)
+func fma256(n int)
