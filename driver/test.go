@@ -113,11 +113,21 @@ func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {
 	return doc.Results, nil
 }
 
+// Exit is a compiled program's exit code that is not 0; the program has said why.
+type Exit struct{ Code int }
+
+func (e *Exit) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
 // Exec runs a compiled program with our streams.
 func Exec(bin string, args []string) error {
 	cmd := exec.Command(bin, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd.Run()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return &Exit{exit.ExitCode()}
+	}
+	return err
 }
 
 func evalSets(c *Compiled, dir string, o TestOptions) []rt.SetResult {

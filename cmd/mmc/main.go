@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -52,9 +51,9 @@ func exitCode(err error) int {
 	if err == nil {
 		return rt.ExitOK
 	}
-	var exit *exec.ExitError
+	var exit *driver.Exit
 	if errors.As(err, &exit) {
-		return exit.ExitCode()
+		return exit.Code
 	}
 	if !errors.Is(err, driver.ErrMismatch) {
 		fmt.Fprintln(os.Stderr, "mmc:", err)

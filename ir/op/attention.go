@@ -34,7 +34,10 @@ func inferAttention(n *ir.Node) error {
 	}
 	q, k, v, mask := n.In[0], n.In[1], n.In[2], n.In[3]
 	for _, x := range n.In[:3] {
-		if x.Elem != loop.F32 || len(x.Shape) != 4 {
+		if x.Elem != loop.F32 {
+			return ir.NotSupported("Attention of %v", x.Elem)
+		}
+		if len(x.Shape) != 4 {
 			return fmt.Errorf("an operand is %v of rank %d", x.Elem, len(x.Shape))
 		}
 	}
@@ -114,6 +117,12 @@ func readAttention(c *ir.Import) error {
 	if q.Shape[1] != k.Shape[1] {
 		return ir.NotSupported("Attention with grouped heads")
 	}
+	if m := c.Value(3); m != nil && len(m.Shape) > 0 && m.Shape[len(m.Shape)-1].Same(k.Shape[2]) == sym.False {
+		return ir.NotSupported("Attention with a mask for fewer keys than there are")
+	}
+	if k.Shape[0] != q.Shape[0] || v.Shape[2] != k.Shape[2] {
+		return ir.NotSupported("Attention with broadcast operands")
+	}
 	mask, err := additiveMask(c, c.Value(3))
 	if err != nil {
 		return err
@@ -122,7 +131,7 @@ func readAttention(c *ir.Import) error {
 	if d, ok := q.Shape[3].Const(); ok && scale == 0 {
 		scale = float32(1 / math.Sqrt(float64(d)))
 	}
-	y, err := c.Emit1(Attention, AttentionAttr{Scale: scale}, q, k, v, mask)
+	y, err := c.Emit1(Attention, AttentionAttr{Scale: scale, Guard: true}, q, k, v, mask)
 	if err != nil || !flat {
 		return c.Return1(y, err)
 	}

@@ -227,11 +227,15 @@ func constant(in *loop.Inst) string {
 }
 
 func convert(from, to loop.Elem, a string) string {
-	half := from == loop.F16 || from == loop.BF16 || to == loop.F16 || to == loop.BF16
+	if half(from) {
+		a = fmt.Sprintf("rt.%sToF32(%s)", strings.ToUpper(from.String()), a)
+		from = loop.F32
+	}
+	if half(to) {
+		return fmt.Sprintf("rt.F32To%s(%s)", strings.ToUpper(to.String()), convert(from, loop.F32, a))
+	}
 	switch {
-	case half:
-		return fmt.Sprintf("rt.Convert%sTo%s(%s)", strings.ToUpper(from.String()), strings.ToUpper(to.String()), a)
-	case from == loop.Bool && to == loop.Bool:
+	case from == to:
 		return a
 	case from == loop.Bool:
 		return fmt.Sprintf("%s(rt.BoolInt(%s))", to.GoType(), a)
@@ -242,3 +246,5 @@ func convert(from, to loop.Elem, a string) string {
 	}
 	return fmt.Sprintf("%s(%s)", to.GoType(), a)
 }
+
+func half(e loop.Elem) bool { return e == loop.F16 || e == loop.BF16 }
