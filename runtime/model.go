@@ -285,7 +285,8 @@ func (c *Call) bindDims() error {
 		}
 		n := 1
 		for a, ax := range port.Axes {
-			if in.shape[a] < 1 || in.shape[a] > 1<<31 || n > 1<<40/in.shape[a] {
+			empty := ax.Const == 0 && ax.Sym < 0 && ax.Size == nil && in.shape[a] == 0
+			if !empty && (in.shape[a] < 1 || in.shape[a] > 1<<31 || n > 1<<40/in.shape[a]) {
 				return &InputError{fmt.Sprintf("input %q axis %d is %d", port.Name, a, in.shape[a])}
 			}
 			n *= in.shape[a]

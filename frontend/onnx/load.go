@@ -281,17 +281,19 @@ func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir
 	v := &ir.Value{Name: p.Name, Elem: elem}
 	count := map[string]int{}
 	for a, d := range tt.Shape.Dim {
-		if d.DimValue < 0 || d.DimValue > MaxDimension {
-			return nil, fmt.Errorf("axis %d has size %d", a, d.DimValue)
+		size := d.GetDimValue()
+		if size < 0 || size > MaxDimension {
+			return nil, fmt.Errorf("axis %d has size %d", a, size)
 		}
-		dim := sym.Const(d.DimValue)
-		if d.DimValue == 0 {
-			key := fmt.Sprintf("%s#%d", d.DimParam, count[d.DimParam])
-			if d.DimParam == "" {
+		dim := sym.Const(size)
+		if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); !fixed {
+			hint := d.GetDimParam()
+			key := fmt.Sprintf("%s#%d", hint, count[hint])
+			if hint == "" {
 				key = fmt.Sprintf("%s@%d", p.Name, a)
 			}
-			count[d.DimParam]++
-			dim = r.symbol(key, d.DimParam, symbols)
+			count[hint]++
+			dim = r.symbol(key, hint, symbols)
 		}
 		v.Shape = append(v.Shape, dim)
 	}

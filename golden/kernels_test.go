@@ -1,0 +1,174 @@
+package golden
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"mmc/codegen"
+	"mmc/driver"
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+	"mmc/runtime"
+)
+
+// rowKernels are the row kernels of every operator on f32, with the attributes and operands that change them.
+func rowKernels(t *testing.T) []*loop.Kernel {
+	t.Helper()
+	var ks []*loop.Kernel
+	x := func() *ir.Value { return &ir.Value{Elem: loop.F32, Shape: []sym.Dim{sym.Sym("s0"), sym.Const(40)}} }
+	vec := func() *ir.Value { return &ir.Value{Elem: loop.F32, Shape: sym.Consts(40)} }
+	add := func(o *ir.Op, attr any, in ...*ir.Value) {
+		n, err := ir.NewNode(o, attr, nil, in...)
+		if err != nil {
+			t.Fatalf("%s: %v", o.Name, err)
+		}
+		if o.Row != nil {
+			ks = append(ks, o.Row(n))
+		} else {
+			ks = append(ks, n.ElemKernel())
+		}
+	}
+	for _, o := range []*ir.Op{op.Neg, op.Abs, op.Sqrt, op.Floor, op.Ceil, op.Round, op.Exp, op.Erf, op.Tanh, op.Sigmoid, op.Relu, op.Reciprocal, op.Sign, op.Softmax} {
+		add(o, nil, x())
+	}
+	for _, o := range []*ir.Op{op.Add, op.Sub, op.Mul, op.Div, op.Min, op.Max} {
+		add(o, nil, x(), x())
+	}
+	add(op.Gelu, op.GeluAttr{}, x())
+	add(op.Gelu, op.GeluAttr{Tanh: true}, x())
+	add(op.Silu, op.SiluAttr{Alpha: 1.702}, x())
+	add(op.LeakyRelu, op.LeakyReluAttr{Alpha: 0.1}, x())
+	add(op.HardSigmoid, op.HardSigmoidAttr{Alpha: 0.2, Beta: 0.5}, x())
+	for _, rms := range []bool{false, true} {
+		a := op.NormAttr{Eps: 1e-5, RMS: rms}
+		add(op.LayerNorm, a, x(), vec(), vec())
+		add(op.LayerNorm, a, x(), vec())
+		add(op.AddLayerNorm, a, x(), x(), vec(), vec())
+	}
+	for _, kind := range []string{"sum", "mean", "max", "min", "prod", "sumsq"} {
+		add(op.Reduce, op.ReduceAttr{Kind: kind}, x())
+	}
+	for i := range 8 {
+		ks = append(ks, op.SoftmaxRow("softmax", []float32{1, 0.125}[i&1], i&2 != 0, i&4 != 0))
+	}
+	for _, act := range []string{"", "gelu", "relu", "tanh"} {
+		ks = append(ks, op.EpilogueKernel(op.LinearAttr{Act: act}, true, true), op.EpilogueKernel(op.LinearAttr{Act: act}, false, true))
+	}
+	return append(ks, logicKernel(), uniformKernel())
+}
+
+// logicKernel uses every code on bools.
+func logicKernel() *loop.Kernel {
+	b := loop.NewBuilder("logic")
+	x, y, z := b.Buffer(loop.Buf{Elem: loop.F32}), b.Buffer(loop.Buf{Elem: loop.F32}), b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	b.Loop(func() {
+		p, q := b.Load(x), b.Load(y)
+		lt, le, eq := b.Do(loop.Lt, p, q), b.Do(loop.Le, p, b.F(0.25)), b.Do(loop.Eq, p, p)
+		c := b.Do(loop.Xor, b.Do(loop.And, lt, eq), b.Do(loop.Or, le, b.Do(loop.Not, eq)))
+		b.Store(z, b.Do(loop.Select, c, b.Do(loop.CopySign, p, q), b.Do(loop.Trunc, b.FMA(b.F(3), p, q))))
+	})
+	return b.Kernel()
+}
+
+// uniformKernel reads an element that all lanes share.
+func uniformKernel() *loop.Kernel {
+	b := loop.NewBuilder("uniform")
+	x, u, z := b.Buffer(loop.Buf{Elem: loop.F32}), b.Buffer(loop.Buf{Elem: loop.F32, Uniform: true}), b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	b.Loop(func() { b.Store(z, b.FMA(b.Load(x), b.Load(u), b.Load(u))) })
+	return b.Kernel()
+}
+
+// TestKernels sweeps every row kernel over the lengths 0 … 257 and the tile kernels over tails in M, N and K, each flavour against
+// plain Go, bit for bit, with buffers that end where readable memory ends. Where the CPU has no AVX-512 and MMC_X86_EMU names
+// an emulator's command, the sweep runs there too.
+func TestKernels(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("there are no kernels for this architecture but plain Go")
+	}
+	bin := buildSweep(t)
+	run := []string{bin}
+	if !rt.HasAVX512 && os.Getenv("MMC_X86_EMU") != "" {
+		run = append(strings.Fields(os.Getenv("MMC_X86_EMU")), bin)
+	}
+	out, err := exec.Command(run[0], run[1:]...).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil || !strings.Contains(string(out), "kernels agree") {
+		t.Fatal(err)
+	}
+}
+
+func buildSweep(t *testing.T) string {
+	ks := rowKernels(t)
+	dir := t.TempDir()
+	files, err := codegen.RuntimeFiles("rt/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables strings.Builder
+	for _, target := range everything() {
+		u, err := target.Emit(ks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, u.Files...)
+		need := u.Need
+		if need == "" {
+			need = "true"
+		}
+		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}}, %s},\n", target.ISA(), u.Gemm, rowList(u.Rows), need)
+	}
+	var bufs strings.Builder
+	for _, k := range ks {
+		fmt.Fprintf(&bufs, "\t{%q, []int{", k.Name)
+		for _, b := range k.Bufs {
+			kind := 0
+			if b.Out {
+				kind |= 1
+			}
+			if b.Uniform {
+				kind |= 2
+			}
+			fmt.Fprintf(&bufs, "%d,", kind)
+		}
+		bufs.WriteString("}},\n")
+	}
+	src, err := os.ReadFile("testdata/sweep/main.go.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufs.String()).Replace(string(src))
+	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")})
+	for _, f := range files {
+		path := filepath.Join(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		data := strings.Replace(string(f.Data), "package model\n", "package main\n", 1)
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(dir, "sweep")
+	if err := driver.GoBuild(dir, ".", bin, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// rowList names the kernels; where a target refuses one, plain Go stands in.
+func rowList(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		if out[i] = n; n == "" {
+			out[i] = fmt.Sprintf("row%d__purego", i)
+		}
+	}
+	return strings.Join(out, ", ")
+}

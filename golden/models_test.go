@@ -1,0 +1,256 @@
+package golden
+
+import (
+	"archive/zip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"mmc/driver"
+	"mmc/runtime"
+)
+
+// model is a file and the folder of its data sets.
+type model struct{ file, sets string }
+
+var own = []model{
+	{"models/dates-bert/model.onnx", "models/dates-bert"}, {"models/dates-bert/model-dynamo.onnx", "models/dates-bert"},
+	{"models/digits-vit/model.onnx", "models/digits-vit"}, {"models/digits-vit/model-dynamo.onnx", "models/digits-vit"},
+}
+
+// TestOwnModels runs the models of this repository; TestSharedModels the BERT- and ViT-like f32 ones beside it.
+func TestOwnModels(t *testing.T) { checkModels(t, own) }
+
+func TestSharedModels(t *testing.T) {
+	dir := shared(t, "models")
+	var list []model
+	for _, name := range []string{"tiny-bert", "tiny-bert-classify", "tiny-bert-classify-dynamo", "tiny-bert-dynamo", "tiny-bert-dynamo23",
+		"tiny-bert-dynamo24", "tiny-bert-eager", "tiny-vit", "tiny-vit-dynamo", "tiny-vit-dynamo23", "tiny-vit-timm", "tiny-vit-timm-dynamo",
+		"tiny-videomae", "tiny-videomae-dynamo"} {
+		list = append(list, model{filepath.Join(dir, name, "model.onnx"), filepath.Join(dir, name)})
+	}
+	checkModels(t, list)
+}
+
+// checkModels wants every data set within the default tolerance, and the same bits on every flavour and for one, two and four
+// threads; the digests are kept in models/sha256.txt.
+func checkModels(t *testing.T, list []model) {
+	var programs []*driver.Compiled
+	for _, m := range list {
+		programs = append(programs, compile(t, m.file))
+	}
+	s := suite(t, programs)
+	want := readDigests(t)
+	for i, m := range list {
+		for _, isa := range flavours() {
+			for _, threads := range []string{"1", "2", "4"} {
+				var doc struct{ Results []rt.SetResult }
+				runProgram(t, s, i, &doc, "test", "--json", "--isa", isa, "--threads", threads, m.sets)
+				if len(doc.Results) == 0 {
+					t.Fatalf("%s: no data sets", m.file)
+				}
+				for _, r := range doc.Results {
+					checkSet(t, m, r, want)
+				}
+			}
+		}
+	}
+	if os.Getenv("MMC_UPDATE") != "" {
+		writeDigests(t, want)
+	}
+}
+
+func checkSet(t *testing.T, m model, r rt.SetResult, want map[string]string) {
+	if !r.Pass {
+		t.Errorf("%s %s on %s with %d threads: %+v", m.file, r.Set, r.ISA, r.Threads, r)
+	}
+	for _, o := range r.Outputs {
+		key := fmt.Sprintf("%s/%s %s %s", filepath.Base(filepath.Dir(m.file)), filepath.Base(m.file), r.Set, o.Name)
+		if want[key] == "" && os.Getenv("MMC_UPDATE") != "" {
+			want[key] = o.SHA256
+		}
+		if want[key] != o.SHA256 {
+			t.Errorf("%s on %s with %d threads: sha256 %s, want %s", key, r.ISA, r.Threads, o.SHA256, want[key])
+		}
+	}
+}
+
+const digestFile = "models/sha256.txt"
+
+func readDigests(t *testing.T) map[string]string {
+	data, err := os.ReadFile(digestFile)
+	if err != nil && os.Getenv("MMC_UPDATE") == "" {
+		t.Fatal(err)
+	}
+	m := map[string]string{}
+	for _, line := range strings.Split(string(data), "\n") {
+		if i := strings.LastIndexByte(line, ' '); i > 0 {
+			m[line[:i]] = line[i+1:]
+		}
+	}
+	return m
+}
+
+func writeDigests(t *testing.T, m map[string]string) {
+	var lines []string
+	for k, v := range m {
+		lines = append(lines, k+" "+v)
+	}
+	sort.Strings(lines)
+	if err := os.WriteFile(digestFile, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestZooAccuracy reproduces the accuracy that about.json states, on the whole held-out set, to the digits given there.
+func TestZooAccuracy(t *testing.T) {
+	var programs []*driver.Compiled
+	for _, m := range own {
+		programs = append(programs, compile(t, m.file))
+	}
+	s := suite(t, programs)
+	for i, m := range own {
+		var about struct {
+			Accuracy map[string]any `json:"accuracy"`
+		}
+		data, err := os.ReadFile(filepath.Join(m.sets, "about.json"))
+		if err == nil {
+			err = json.Unmarshal(data, &about)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := readNpz(t, filepath.Join(m.sets, "accuracy.npz"))
+		var got any
+		if strings.Contains(m.file, "digits-vit") {
+			got = digitsAccuracy(t, s, i, set)
+		} else {
+			got = datesAccuracy(t, s, i, set)
+		}
+		if want := about.Accuracy[filepath.Base(m.file)]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: accuracy %v, want %v", m.file, got, want)
+		}
+	}
+}
+
+func digitsAccuracy(t *testing.T, s *driver.Suite, i int, set map[string]*rt.Value) any {
+	img, labels := set["images"], set["labels"]
+	x := &rt.Value{Elem: rt.F32, Shape: []int{img.Shape[0], 1, img.Shape[1], img.Shape[2]}}
+	for k := range img.Data {
+		x.Data = appendF32(x.Data, float32(img.At(k))/127.5-1)
+	}
+	logits := runOnce(t, s, i, x)
+	right := 0
+	for n := range img.Shape[0] {
+		if float64(argmax(logits, n)) == labels.At(n) {
+			right++
+		}
+	}
+	return round4(float64(right) / float64(img.Shape[0]))
+}
+
+func datesAccuracy(t *testing.T, s *driver.Suite, i int, set map[string]*rt.Value) any {
+	ids, labels := set["input_ids"], set["labels"]
+	n, width := ids.Shape[0], ids.Shape[1]
+	in := [3]*rt.Value{}
+	for k := range in {
+		in[k] = &rt.Value{Elem: rt.I64, Shape: ids.Shape}
+	}
+	for k := range n * width {
+		id := int64(ids.At(k))
+		in[0].Data, in[2].Data = appendI64(in[0].Data, id), appendI64(in[2].Data, 0)
+		in[1].Data = appendI64(in[1].Data, min(id, 1))
+	}
+	logits := runOnce(t, s, i, in[:]...)
+	counted, right, sentences := 0, 0, 0
+	for r := range n {
+		all := true
+		for c := range width {
+			want := labels.At(r*width + c)
+			if want < 0 {
+				continue
+			}
+			counted++
+			if float64(argmax(logits, r*width+c)) == want {
+				right++
+			} else {
+				all = false
+			}
+		}
+		if all {
+			sentences++
+		}
+	}
+	return map[string]any{"sentence": round4(float64(sentences) / float64(n)), "token": round4(float64(right) / float64(counted))}
+}
+
+func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }
+
+// argmax of row r of a value whose last axis holds the classes.
+func argmax(v *rt.Value, r int) int {
+	n := v.Shape[len(v.Shape)-1]
+	best := 0
+	for c := range n {
+		if v.At(r*n+c) > v.At(r*n+best) {
+			best = c
+		}
+	}
+	return best
+}
+
+// runOnce runs program i on tensors, in the order of its inputs, and reads its first output.
+func runOnce(t *testing.T, s *driver.Suite, i int, in ...*rt.Value) *rt.Value {
+	t.Helper()
+	dir := t.TempDir()
+	var info struct{ Inputs []struct{ Name string } }
+	runProgram(t, s, i, &info, "info", "--json")
+	args := []string{"run", "--json", "-o", dir}
+	for k, v := range in {
+		file := filepath.Join(dir, fmt.Sprintf("in%d.npy", k))
+		if err := rt.WriteNpy(file, v); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-i", info.Inputs[k].Name+"="+file)
+	}
+	var doc any
+	runProgram(t, s, i, &doc, args...)
+	out, err := rt.ReadFile(filepath.Join(dir, "output_0.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func readNpz(t *testing.T, path string) map[string]*rt.Value {
+	t.Helper()
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	out := map[string]*rt.Value{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "x.npy")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out[strings.TrimSuffix(f.Name, ".npy")], err = rt.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
