@@ -310,15 +310,15 @@ func (c *Call) checkDims() error {
 	}
 	for i, port := range p.Inputs {
 		for a, ax := range port.Axes {
-			want, why := ax.Const, ""
+			want := ax.Const
 			switch {
 			case ax.Size != nil:
 				want = ax.Size(c.dims)
 			case ax.Sym >= 0:
-				want, why = c.dims[ax.Sym], " ("+p.Symbols[ax.Sym]+" is set by an input before it)"
+				want = c.dims[ax.Sym]
 			}
 			if got := c.in[i].shape[a]; got != want {
-				return &InputError{fmt.Sprintf("input %q axis %d is %d, want %d%s", port.Name, a, got, want, why)}
+				return &InputError{fmt.Sprintf("input %q axis %d is %d, want %d%s", port.Name, a, got, want, p.because(ax))}
 			}
 		}
 	}
@@ -326,6 +326,14 @@ func (c *Call) checkDims() error {
 		return &InputError{fmt.Sprintf("%s: %d is more than the %d that the model has room for", p.Facts[i], small, large)}
 	}
 	return nil
+}
+
+// because explains the size that an axis must have.
+func (p *Program) because(a Axis) string {
+	if a.Size != nil || a.Sym < 0 {
+		return ""
+	}
+	return " (" + p.Symbols[a.Sym] + " is set by an input before it)"
 }
 
 // OutBytes is output i as little-endian elements, and its shape. Both belong to the result.
