@@ -26,8 +26,8 @@ func gelu(c *Context, n *ir.Node) *ir.Patch {
 		}
 		attr := op.GeluAttr{Tanh: inner.Def.Op == op.Tanh}
 		switch {
-		case inner.Def.Op == op.Erf && isScaled(inner.Def.In[0], x, math.Sqrt(0.5)): // erf(x / sqrt 2)
-		case attr.Tanh && isTanhArg(c, inner.Def.In[0], x): // tanh(sqrt(2/pi) (x + 0.044715 x³))
+		case inner.Def.Op == op.Erf && isErfArg(inner.Def.In[0], x): // erf(x / sqrt 2)
+		case attr.Tanh && isTanhArg(inner.Def.In[0], x): // tanh(sqrt(2/pi) (x + 0.044715 x³))
 		case inner.Def.Op == op.Erf || attr.Tanh:
 			return c.Miss(n, "gelu", "the argument of %s is not the one of GELU", inner.Def.Op.Name)
 		default:
@@ -69,74 +69,89 @@ func (c *Context) factors(v *ir.Value, root bool) (fs []*ir.Value, k float64) {
 	return append(a, b...), ka * kb
 }
 
-func isScaled(v, x *ir.Value, k float64) bool {
-	y, by, _ := isScale(v, op.Mul, op.Div)
-	return y == x && near(by, k)
+// cubic holds the coefficients of a polynomial of degree three at most.
+type cubic [4]float64
+
+// maxTerms bounds how deep an expression is looked into.
+const maxTerms = 12
+
+// polynomial reads v as a polynomial in x: sums, products, quotients by constants and powers, in any order.
+func polynomial(v, x *ir.Value, depth int) (p cubic, ok bool) {
+	if v == x {
+		return cubic{1: 1}, true
+	}
+	if k, isConst := scalar(v); isConst {
+		return cubic{k}, true
+	}
+	if v.Def == nil || depth == 0 {
+		return p, false
+	}
+	switch n := v.Def; n.Op {
+	case op.Add, op.Mul, op.Div:
+		a, ok1 := polynomial(n.In[0], x, depth-1)
+		b, ok2 := polynomial(n.In[1], x, depth-1)
+		if !ok1 || !ok2 {
+			return p, false
+		}
+		return combine(n.Op, a, b)
+	case op.Pow:
+		a, ok := polynomial(n.In[0], x, depth-1)
+		e, isConst := scalar(n.In[1])
+		if !ok || !isConst || e != 2 && e != 3 {
+			return p, false
+		}
+		p, ok = product(a, a)
+		if ok && e == 3 {
+			p, ok = product(p, a)
+		}
+		return p, ok
+	}
+	return p, false
 }
 
-// isTanhArg matches k (x + 0.044715 x³) and k x (1 + 0.044715 x²).
-func isTanhArg(c *Context, v, x *ir.Value) bool {
+func combine(o *ir.Op, a, b cubic) (cubic, bool) {
+	switch o {
+	case op.Add:
+		for i := range a {
+			a[i] += b[i]
+		}
+		return a, true
+	case op.Mul:
+		return product(a, b)
+	}
+	if b[0] == 0 || b != (cubic{b[0]}) {
+		return a, false
+	}
+	return product(a, cubic{1 / b[0]})
+}
+
+func product(a, b cubic) (p cubic, ok bool) {
+	for i, x := range a {
+		for j, y := range b {
+			if x*y == 0 {
+				continue
+			}
+			if i+j >= len(p) {
+				return p, false
+			}
+			p[i+j] += x * y
+		}
+	}
+	return p, true
+}
+
+// isErfArg matches x / sqrt 2; isTanhArg sqrt(2/pi) (x + 0.044715 x³).
+func isErfArg(v, x *ir.Value) bool { return is(v, x, cubic{1: math.Sqrt(0.5)}) }
+
+func isTanhArg(v, x *ir.Value) bool {
 	k := math.Sqrt(2 / math.Pi)
-	y, by1, _ := isScale(v, op.Mul, op.Div)
-	if y != nil && near(by1, k) {
-		return isCubicSum(y, x) || isXTimes(y, x)
-	}
-	fs, kf := c.factors(v, true)
-	return len(fs) == 2 && near(kf, k) && (fs[0] == x && isQuadratic(fs[1], x) || fs[1] == x && isQuadratic(fs[0], x))
+	return is(v, x, cubic{1: k, 3: k * 0.044715})
 }
 
-func isCubicSum(v, x *ir.Value) bool {
-	add := by(v, op.Add)
-	if add == nil {
-		return false
+func is(v, x *ir.Value, want cubic) bool {
+	p, ok := polynomial(v, x, maxTerms)
+	for i := range p {
+		ok = ok && near(p[i], want[i])
 	}
-	for _, o := range operands(add) {
-		y, k, _ := isScale(o[1], op.Mul, op.Div)
-		if o[0] == x && y != nil && near(k, 0.044715) && isPower(y, x, 3) {
-			return true
-		}
-	}
-	return false
-}
-
-func isXTimes(v, x *ir.Value) bool {
-	m := by(v, op.Mul)
-	if m == nil {
-		return false
-	}
-	for _, o := range operands(m) {
-		if o[0] == x && isQuadratic(o[1], x) {
-			return true
-		}
-	}
-	return false
-}
-
-func isQuadratic(v, x *ir.Value) bool {
-	one, q := plusConst(v)
-	if q == nil || one != 1 {
-		return false
-	}
-	y, k, _ := isScale(q, op.Mul, op.Div)
-	return y != nil && near(k, 0.044715) && isPower(y, x, 2)
-}
-
-func isPower(v, x *ir.Value, e float64) bool {
-	if p := by(v, op.Pow); p != nil {
-		k, ok := scalar(p.In[1])
-		return ok && k == e && p.In[0] == x
-	}
-	m := by(v, op.Mul)
-	if m == nil {
-		return false
-	}
-	if e == 2 {
-		return m.In[0] == x && m.In[1] == x
-	}
-	for _, o := range operands(m) {
-		if o[0] == x && isPower(o[1], x, e-1) {
-			return true
-		}
-	}
-	return false
+	return ok
 }
