@@ -181,7 +181,7 @@ func (s *Session) Linear(l Linear) {
 // width is the number of panels a task takes: few enough that every thread gets several, and at most eight.
 func (l *Linear) width(np, threads int) int {
 	panels := (l.N + Lanes - 1) / Lanes
-	w := panels / (4 * threads)
+	w := panels / (8 * threads)
 	return max(min(w, 8)/np*np, np)
 }
 

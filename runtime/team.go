@@ -14,10 +14,16 @@ type Team struct {
 	wake    []chan struct{}
 	active  atomic.Bool
 	closed  atomic.Bool
-	state   atomic.Uint64 // epoch<<48 | tasks<<24 | next task
+	parts   []part // one a worker: its own tasks, which others take when theirs are done
 	done    atomic.Int64
 	task    func(worker, i int)
 	epoch   uint64
+}
+
+// part is a run of neighbouring tasks: epoch<<48 | end<<24 | next. Neighbours share data and are prefetched in order.
+type part struct {
+	state atomic.Uint64
+	_     [56]byte
 }
 
 const (
@@ -28,6 +34,7 @@ const (
 // NewTeam starts threads-1 helpers; they park at once.
 func NewTeam(threads int) *Team {
 	t := &Team{threads: max(1, min(threads, 64))}
+	t.parts = make([]part, t.threads)
 	for i := 1; i < t.threads; i++ {
 		c := make(chan struct{}, 1)
 		t.wake = append(t.wake, c)
@@ -59,13 +66,22 @@ func (t *Team) help(worker int, wake chan struct{}) {
 	}
 }
 
-// take does one task of the current job, if one is left.
+// take does one task of the current job, if one is left: of the worker's own part first.
 func (t *Team) take(worker int) bool {
-	s := t.state.Load()
+	for i := range t.parts {
+		if t.takeFrom(&t.parts[(worker+i)%len(t.parts)], worker) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Team) takeFrom(p *part, worker int) bool {
+	s := p.state.Load()
 	if s&taskMask >= s>>taskBits&taskMask {
 		return false
 	}
-	s = t.state.Add(1) - 1
+	s = p.state.Add(1) - 1
 	if s&taskMask >= s>>taskBits&taskMask {
 		return false
 	}
@@ -111,7 +127,10 @@ func (t *Team) job(n int, task func(worker, i int)) {
 	t.task = task
 	t.done.Store(0)
 	t.epoch++
-	t.state.Store(t.epoch<<48 | uint64(n)<<taskBits)
+	for w := range t.parts {
+		lo, hi := n*w/len(t.parts), n*(w+1)/len(t.parts)
+		t.parts[w].state.Store(t.epoch<<48 | uint64(hi)<<taskBits | uint64(lo))
+	}
 	for t.take(0) {
 	}
 	for spins := 0; t.done.Load() < int64(n); spins++ {
