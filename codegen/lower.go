@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"strconv"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -114,6 +115,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerConcat(n)
 	case n.Op == op.Im2Col:
 		return l.lowerIm2Col(n)
+	case n.Op == op.Resize:
+		l.lowerResize(n)
 	case n.Op == op.Dims:
 		l.lowerDims(n)
 	case n.Op == op.Iota:
@@ -501,6 +504,26 @@ func (l *lowering) lowerIm2Col(n *ir.Node) error {
 	c.arg("Out", mem(l.define(n.Out[0])))
 	l.emit(c)
 	return nil
+}
+
+// resizeCoords are the runtime's numbers of the coordinate modes.
+var resizeCoords = map[string]int{"half_pixel": 0, "pytorch_half_pixel": 1, "align_corners": 2, "asymmetric": 3}
+
+func (l *lowering) lowerResize(n *ir.Node) {
+	x, out, a := n.In[0], n.Out[0], n.Attr.(op.ResizeAttr)
+	r := len(x.Shape)
+	c := Call{Method: "Resize", Type: "rt.Resize", Kind: "resize"}
+	c.arg("Planes", dim(sym.Product(x.Shape[:r-2])))
+	c.arg("H", dim(x.Shape[r-2]))
+	c.arg("W", dim(x.Shape[r-1]))
+	c.arg("OH", dim(out.Shape[r-2]))
+	c.arg("OW", dim(out.Shape[r-1]))
+	c.arg("Coord", num(resizeCoords[a.Coord]))
+	c.arg("Cubic", text(fmt.Sprint(a.Mode == "cubic")))
+	c.arg("A", text(strconv.FormatFloat(float64(a.A), 'g', -1, 64)))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(out)))
+	l.emit(c)
 }
 
 func (l *lowering) lowerDims(n *ir.Node) {

@@ -58,6 +58,8 @@ type Op struct {
 	Row func(n *Node) *loop.Kernel
 	// Dim, for elementwise operators on dims, computes one content of the output.
 	Dim func(n *Node, in []sym.Dim) (sym.Dim, bool)
+	// FloatDims says that Dim holds for float results too: whole numbers pass through the operator unchanged.
+	FloatDims bool
 
 	Import []Spelling // ONNX names that map to this operator or are decomposed by its file
 }
@@ -129,7 +131,7 @@ const maxDims = 64
 // inferDims computes the contents of an elementwise operator's output when those of all inputs are known.
 func (n *Node) inferDims() {
 	out := n.Out[0]
-	if n.Op.Dim == nil || out.Elem.Float() {
+	if n.Op.Dim == nil || out.Elem.Float() && !n.Op.FloatDims {
 		return
 	}
 	total, ok := sym.Product(out.Shape).Const()

@@ -209,7 +209,7 @@ func constDims(v *Value) *Tensor {
 		if !ok {
 			return nil
 		}
-		t.Set(i, loop.Scalar{I: x})
+		t.Set(i, loop.Scalar{F: float64(x), I: x})
 	}
 	return t
 }

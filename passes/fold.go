@@ -24,7 +24,7 @@ func fold(c *Context, n *ir.Node) *ir.Patch {
 		return p
 	}
 	v := n.Out[0]
-	if len(n.Out) > 1 || v.Dims == nil || len(v.Shape) > 1 {
+	if len(n.Out) > 1 || v.Dims == nil || v.Elem.Float() || len(v.Shape) > 1 {
 		return nil
 	}
 	return p.Replace(v, p.Emit1(op.Dims, op.DimsAttr{List: ir.MakeDims(v.Dims), To: v.Elem, Scalar: len(v.Shape) == 0}))

@@ -50,7 +50,8 @@ type Session struct {
 	move Move
 	gat  Gather
 	col  Im2Col
-	task struct{ lin, mmPack, mm, att, rows, move, gat, col func(worker, i int) }
+	res  Resize
+	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -66,6 +67,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
+	s.task.res = s.resizeTask
 	return s
 }
 

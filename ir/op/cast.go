@@ -20,13 +20,14 @@ func init() {
 	Cast.Elem = func(b *loop.Builder, n *ir.Node, in []loop.Val) loop.Val {
 		return b.Convert(n.Attr.(CastAttr).To, in[0])
 	}
+	Cast.FloatDims = true
 	Cast.Dim = func(n *ir.Node, in []sym.Dim) (sym.Dim, bool) {
 		to := n.Attr.(CastAttr).To
 		if to == loop.Bool {
 			eq, ok := truth(in[0].Same(sym.Const(0)))
 			return sym.Const(1).Sub(eq), ok
 		}
-		return in[0], to == loop.I64 || to == loop.I32
+		return in[0], to == loop.I64 || to == loop.I32 || to == loop.F32 && n.In[0].Elem.Integer()
 	}
 	ir.FromONNX("", "Cast", 6, func(c *ir.Import) error {
 		in, err := c.NeedAll(1)

@@ -178,13 +178,19 @@ func Product(ds []Dim) Dim {
 	return p
 }
 
-// Div is the exact quotient d / e when it is a polynomial: e is a constant or a single term that divides every term of d.
+// maxQuotient is the most terms of a quotient by a sum.
+const maxQuotient = 16
+
+// Div is the exact quotient d / e when that is a polynomial and is found by dividing term by term.
 func (d Dim) Div(e Dim) (Dim, bool) {
 	if d == e && !d.Is(0) {
 		return Const(1), true
 	}
 	et := e.terms()
-	if len(et) != 1 {
+	if len(et) > 1 {
+		return d.divSum(e)
+	}
+	if len(et) == 0 {
 		return Dim{}, false
 	}
 	var out []term
@@ -196,6 +202,25 @@ func (d Dim) Div(e Dim) (Dim, bool) {
 		out = append(out, term{coef: t.coef / et[0].coef, atoms: rest})
 	}
 	return fromTerms(out), true
+}
+
+// divSum is long division by a sum: the leading terms' quotient, again and again, until nothing is left.
+func (d Dim) divSum(e Dim) (Dim, bool) {
+	lead := e.terms()[0]
+	q := Dim{}
+	for range maxQuotient {
+		ts := d.terms()
+		if len(ts) == 0 {
+			return q, true
+		}
+		rest, ok := removeAtoms(ts[0].atoms, lead.atoms)
+		if !ok || ts[0].coef%lead.coef != 0 {
+			return Dim{}, false
+		}
+		part := fromTerms([]term{{ts[0].coef / lead.coef, rest}})
+		q, d = q.Add(part), d.Sub(part.Mul(e))
+	}
+	return Dim{}, false
 }
 
 func removeAtoms(from, what []string) ([]string, bool) {

@@ -18,6 +18,13 @@ func TestCanonical(t *testing.T) {
 	if got := a.Mul(b).Mul(Const(4)).FloorDiv(b); got != a.Mul(Const(4)) {
 		t.Errorf("4ab/b = %v", got)
 	}
+	sum := a.Mul(b).Mul(Const(12)).Add(b.Mul(Const(12)))
+	if got := sum.Mul(Const(4)).FloorDiv(sum); !got.Is(4) {
+		t.Errorf("4(12ab+12b)/(12ab+12b) = %v", got)
+	}
+	if got, ok := a.Mul(a).Sub(b.Mul(b)).Div(a.Add(b)); !ok || got != a.Sub(b) {
+		t.Errorf("(a²-b²)/(a+b) = %v, %v", got, ok)
+	}
 	if got := a.Min(Const(1 << 40)); got != a {
 		t.Errorf("min(a, 2^40) = %v", got)
 	}

@@ -1,0 +1,57 @@
+package golden
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mmc/driver"
+	"mmc/frontend/onnx"
+	"mmc/runtime"
+)
+
+// leastBackendCases is how many of ONNX's own operator cases must pass; it may only grow.
+const leastBackendCases = 469
+
+// TestBackendCases compiles every conformance case that can be read, many in one build, and wants all of them to pass on the
+// best flavour. Cases that need an operator, a type or a feature that is not supported say so in their error.
+func TestBackendCases(t *testing.T) {
+	dir := shared(t, "onnx-backend/node")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*driver.Compiled
+	var where []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		c, err := driver.Compile(path, driver.Options{Targets: everything(), Verify: true})
+		var uns *onnx.Unsupported
+		if errors.As(err, &uns) {
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+			continue
+		}
+		list, where = append(list, c), append(where, path)
+	}
+	if len(list) < leastBackendCases {
+		t.Errorf("%d cases can be read, want at least %d", len(list), leastBackendCases)
+	}
+	const batch = 60
+	for at := 0; at < len(list); at += batch {
+		end := min(at+batch, len(list))
+		s := suite(t, list[at:end])
+		for i := at; i < end; i++ {
+			var doc struct{ Results []rt.SetResult }
+			runProgram(t, s, i-at, &doc, "test", "--json", where[i])
+			for _, r := range doc.Results {
+				if !r.Pass {
+					t.Errorf("%s: %+v", filepath.Base(where[i]), r)
+				}
+			}
+		}
+	}
+}

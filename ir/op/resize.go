@@ -1,0 +1,135 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// ResizeAttr: Mode is nearest, linear or cubic; Coord how an output coordinate maps to the input; A the cubic's coefficient.
+type ResizeAttr struct {
+	Mode, Coord string
+	A           float32
+	Sizes       ir.DimList
+}
+
+// Resize samples the last two axes anew (ONNX Resize without antialiasing; cubic convolution after Keys, 1981). Coordinates and
+// weights are computed in f64; a sample is a chain of fused multiply-adds over the columns' taps, then over the rows'.
+var Resize = ir.NewOp("resize", "samples the last two axes anew", ResizeAttr{})
+
+func init() {
+	Resize.Infer = func(n *ir.Node) error {
+		v, a := n.In[0], n.Attr.(ResizeAttr)
+		sizes := a.Sizes.List()
+		if v.Elem != loop.F32 {
+			return ir.NotSupported("Resize of %v", v.Elem)
+		}
+		if len(sizes) != len(v.Shape) || len(sizes) < 3 {
+			return fmt.Errorf("%d sizes for rank %d", len(sizes), len(v.Shape))
+		}
+		for i, d := range sizes[:len(sizes)-2] {
+			if d != v.Shape[i] {
+				return ir.NotSupported("Resize of axis %d of %d", i, len(sizes))
+			}
+		}
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, sizes
+		return nil
+	}
+	Resize.Eval = func(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+		shape, err := n.OutShape(0, b)
+		if err != nil {
+			return nil, err
+		}
+		out := ir.NewTensor(loop.F32, shape...)
+		resize(n.Attr.(ResizeAttr), in[0], out)
+		return []*ir.Tensor{out}, nil
+	}
+	ir.FromONNX("", "Resize", 11, readResize)
+}
+
+func readResize(c *ir.Import) error {
+	v, err := c.Need(0)
+	if err != nil {
+		return err
+	}
+	a := ResizeAttr{Mode: c.Str("mode", "nearest"), Coord: c.Str("coordinate_transformation_mode", "half_pixel"), A: c.Float("cubic_coeff_a", -0.75)}
+	switch {
+	case a.Mode != "linear" && a.Mode != "cubic":
+		return ir.NotSupported("Resize in mode %q", a.Mode)
+	case a.Coord != "half_pixel" && a.Coord != "pytorch_half_pixel" && a.Coord != "align_corners" && a.Coord != "asymmetric":
+		return ir.NotSupported("Resize with coordinates %q", a.Coord)
+	case c.Int("antialias", 0) != 0 || c.Int("exclude_outside", 0) != 0 || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch":
+		return ir.NotSupported("Resize with antialiasing, excluded borders or a kept aspect ratio")
+	}
+	if _, has := c.Ints("axes"); has {
+		return ir.NotSupported("Resize with axes")
+	}
+	sizes, ok, err := c.Dims(3, "")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ir.NotSupported("Resize by scales")
+	}
+	if len(v.Shape) < 3 || len(sizes) != len(v.Shape) {
+		return errors.Join(missing(len(sizes) == len(v.Shape), "a size for every axis"), ir.NotSupported("Resize of rank %d", len(v.Shape)))
+	}
+	a.Sizes = ir.MakeDims(sizes)
+	return c.Return(c.Emit(Resize, a, v))
+}
+
+// taps are the places and weights of one output coordinate.
+func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
+	scale := float64(in) / float64(out)
+	x := (float64(i)+0.5)*scale - 0.5
+	switch {
+	case a.Coord == "asymmetric":
+		x = float64(i) * scale
+	case a.Coord == "align_corners" && out > 1:
+		x = float64(i) * float64(in-1) / float64(out-1)
+	case a.Coord == "align_corners", a.Coord == "pytorch_half_pixel" && out == 1:
+		x = 0
+	}
+	if a.Mode == "linear" {
+		x = min(max(x, 0), float64(in-1))
+	}
+	low := int64(math.Floor(x))
+	t := x - float64(low)
+	if a.Mode == "linear" {
+		return [4]int64{low, min(low+1, in-1)}, [4]float32{float32(1 - t), float32(t)}, 2
+	}
+	k := float64(a.A)
+	outer := func(d float64) float32 { return float32(((k*d-5*k)*d+8*k)*d - 4*k) }
+	inner := func(d float64) float32 { return float32(((k+2)*d-(k+3))*d*d + 1) }
+	for j := range at {
+		at[j] = min(max(low-1+int64(j), 0), in-1)
+	}
+	return at, [4]float32{outer(t + 1), inner(t), inner(1 - t), outer(2 - t)}, 4
+}
+
+func resize(a ResizeAttr, in, out *ir.Tensor) {
+	x, y := ir.Slice[float32](in), ir.Slice[float32](out)
+	r := len(in.Shape)
+	h, w, oh, ow := in.Shape[r-2], in.Shape[r-1], out.Shape[r-2], out.Shape[r-1]
+	for p := range ir.NumElements(in.Shape[:r-2]) {
+		for i := range oh {
+			rows, wr, n := taps(a, i, h, oh)
+			for j := range ow {
+				cols, wc, _ := taps(a, j, w, ow)
+				sum := float32(0)
+				for b := range n {
+					line := float32(0)
+					for c := range n {
+						line = loop.FMA32(wc[c], x[(p*h+rows[b])*w+cols[c]], line)
+					}
+					sum = loop.FMA32(wr[b], line, sum)
+				}
+				y[(p*oh+i)*ow+j] = sum
+			}
+		}
+	}
+}
