@@ -3,6 +3,7 @@ package codegen
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -115,6 +116,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerConcat(n)
 	case n.Op == op.Im2Col:
 		return l.lowerIm2Col(n)
+	case n.Op == op.CumSum:
+		l.lowerCumSum(n)
 	case n.Op == op.Resize:
 		l.lowerResize(n)
 	case n.Op == op.Dims:
@@ -504,6 +507,20 @@ func (l *lowering) lowerIm2Col(n *ir.Node) error {
 	c.arg("Out", mem(l.define(n.Out[0])))
 	l.emit(c)
 	return nil
+}
+
+func (l *lowering) lowerCumSum(n *ir.Node) {
+	x, a := n.In[0], n.Attr.(op.CumSumAttr)
+	last := len(x.Shape) - 1
+	c := Call{Method: "CumSum", Kind: "cumsum"}
+	c.arg("", mem(l.buffer(x)))
+	c.arg("", mem(l.define(n.Out[0])))
+	c.arg("", dim(sym.Product(x.Shape[:last])))
+	c.arg("", dim(x.Shape[last]))
+	c.arg("", text("rt."+strings.ToUpper(x.Elem.String())))
+	c.arg("", text(fmt.Sprint(a.Exclusive)))
+	c.arg("", text(fmt.Sprint(a.Reverse)))
+	l.emit(c)
 }
 
 // resizeCoords are the runtime's numbers of the coordinate modes.

@@ -3,6 +3,7 @@ package passes
 import (
 	"mmc/ir"
 	"mmc/ir/op"
+	"mmc/ir/sym"
 )
 
 // Attention recomposes softmax(q k' scale + mask) v from its products: scale on the scores or on either operand, before or as
@@ -18,8 +19,9 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 	if c.Only(soft.Out[0]) == nil && !guard {
 		return c.Miss(n, "attention", "the probabilities are read elsewhere too")
 	}
-	if len(n.In[0].Shape) != 4 || len(n.In[1].Shape) != 4 {
-		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns]", len(n.In[0].Shape), len(n.In[1].Shape))
+	rank := len(n.In[0].Shape)
+	if rank != 3 && rank != 4 || len(n.In[1].Shape) != rank {
+		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns] or [batch·heads, rows, columns]", rank, len(n.In[1].Shape))
 	}
 	scores, mask, scale := c.scores(soft.In[0]) // scores scale + mask
 	if scores == nil {
@@ -27,18 +29,34 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 	}
 	q, kq := c.unscaled(scores.In[0])
 	kt, kk := c.unscaled(scores.In[1])
-	if len(q.Shape) != 4 || len(kt.Shape) != 4 {
+	if len(q.Shape) != rank || len(kt.Shape) != rank {
 		return c.Miss(n, "attention", "scores of rank %d", len(scores.Out[0].Shape))
 	}
-	for i := range 2 {
+	for i := range rank - 2 {
 		if q.Shape[i] != kt.Shape[i] || q.Shape[i] != n.In[1].Shape[i] {
 			return c.Miss(n, "attention", "axis %d is broadcast between queries, keys and values", i)
 		}
 	}
 	p := ir.NewPatch(n, soft, scores)
+	v := n.In[1]
+	if rank == 3 {
+		q, kt, v, mask = withHeads(p, q, 3), withHeads(p, kt, 3), withHeads(p, v, 3), withHeads(p, mask, 3)
+	}
 	k := p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, kt)
-	attr := op.AttentionAttr{Scale: float32(scale * kq * kk), Guard: guard}
-	return p.Replace(n.Out[0], p.Emit1(op.Attention, attr, q, k, n.In[1], mask))
+	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(scale * kq * kk), Guard: guard}, q, k, v, mask)
+	if rank == 3 {
+		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y)
+	}
+	return p.Replace(n.Out[0], y)
+}
+
+// withHeads gives a value of that rank an axis of one head behind its first; smaller ones broadcast as they are.
+func withHeads(p *ir.Patch, v *ir.Value, rank int) *ir.Value {
+	if v == nil || len(v.Shape) < rank {
+		return v
+	}
+	to := append([]sym.Dim{v.Shape[0], sym.Const(1)}, v.Shape[1:]...)
+	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(to)}, v)
 }
 
 // unguard looks through where(isnan(p), 0, p).

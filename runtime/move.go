@@ -204,3 +204,35 @@ func (s *Session) Numbers(to Ptr, size int, v ...int) {
 		s.Iota(At(to, i*size), size, x, 0, 1, false)
 	}
 }
+
+// CumSum is the running sum along rows of the given width, of f32, i32 or i64.
+func (s *Session) CumSum(from, to Ptr, rows, width int, e Elem, exclusive, reverse bool) {
+	n := rows * width
+	switch e {
+	case F32:
+		cumsum(unsafe.Slice((*float32)(from), n), unsafe.Slice((*float32)(to), n), width, exclusive, reverse)
+	case I32:
+		cumsum(unsafe.Slice((*int32)(from), n), unsafe.Slice((*int32)(to), n), width, exclusive, reverse)
+	default:
+		cumsum(unsafe.Slice((*int64)(from), n), unsafe.Slice((*int64)(to), n), width, exclusive, reverse)
+	}
+}
+
+func cumsum[T float32 | int32 | int64](x, y []T, width int, exclusive, reverse bool) {
+	for r := 0; r < len(x); r += width {
+		var sum T
+		for i := range width {
+			k := r + i
+			if reverse {
+				k = r + width - 1 - i
+			}
+			next := x[k] + sum
+			if exclusive {
+				y[k] = sum
+			} else {
+				y[k] = next
+			}
+			sum = next
+		}
+	}
+}

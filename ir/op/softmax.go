@@ -19,6 +19,12 @@ func init() {
 	}
 	Softmax.Row = func(*ir.Node) *loop.Kernel { return SoftmaxRow("softmax", 1, false, false) }
 	ir.FromONNX("", "Softmax", 1, readSoftmax)
+	ir.FromONNX("", "LogSoftmax", 1, func(c *ir.Import) error {
+		if err := readSoftmax(c); err != nil {
+			return err
+		}
+		return c.Return1(c.Emit1(Log, nil, c.Out[0]))
+	})
 }
 
 // SoftmaxRow is the kernel of one row: scores, a mask row to be added if masked, result. Scores are multiplied by scale first;
