@@ -32,10 +32,19 @@ func TestSharedModels(t *testing.T) {
 	var list []model
 	for _, name := range []string{"tiny-bert", "tiny-bert-classify", "tiny-bert-classify-dynamo", "tiny-bert-dynamo", "tiny-bert-dynamo23",
 		"tiny-bert-dynamo24", "tiny-bert-eager", "tiny-vit", "tiny-vit-dynamo", "tiny-vit-dynamo23", "tiny-vit-timm", "tiny-vit-timm-dynamo",
-		"tiny-videomae", "tiny-videomae-dynamo"} {
+		"tiny-videomae", "tiny-videomae-dynamo", "tiny-vit-interpolate", "tiny-vit-interpolate-dynamo", "tiny-yolos", "tiny-yolos-dynamo"} {
 		list = append(list, model{filepath.Join(dir, name, "model.onnx"), filepath.Join(dir, name)})
 	}
 	checkModels(t, list)
+}
+
+// TestMiniLM runs the real sentence-embedding model that MMC_MINILM names, a download of 90 MB.
+func TestMiniLM(t *testing.T) {
+	file := os.Getenv("MMC_MINILM")
+	if file == "" {
+		t.Skip("set MMC_MINILM to all-minilm-l6-v2.onnx")
+	}
+	checkModels(t, []model{{file, filepath.Join(shared(t, "models"), "real", "all-minilm-l6-v2")}})
 }
 
 // checkModels wants every data set within the default tolerance, and the same bits on every flavour and for one, two and four
@@ -71,7 +80,7 @@ func checkSet(t *testing.T, m model, r rt.SetResult, want map[string]string) {
 		t.Errorf("%s %s on %s with %d threads: %+v", m.file, r.Set, r.ISA, r.Threads, r)
 	}
 	for _, o := range r.Outputs {
-		key := fmt.Sprintf("%s/%s %s %s", filepath.Base(filepath.Dir(m.file)), filepath.Base(m.file), r.Set, o.Name)
+		key := fmt.Sprintf("%s/%s %s %s", filepath.Base(m.sets), filepath.Base(m.file), r.Set, o.Name)
 		if want[key] == "" && os.Getenv("MMC_UPDATE") != "" {
 			want[key] = o.SHA256
 		}
