@@ -246,4 +246,3 @@ func (e *rowEmitter) tailMask(h int) {
 	}
 	e.i("VMOVUPS", fmt.Sprintf("%d(DI)", 32*h), "Y15")
 }
-
