@@ -6,31 +6,57 @@ import (
 	"mmc/ir/op"
 )
 
-// LayerNorm recomposes the normalisation that exporters write as mean, difference, square, mean, square root and division,
-// with or without the affine step that follows.
-var LayerNorm = Rewrite("layernorm", "recomposes layer normalisation", Rule{"layernorm", func() *ir.Op { return op.Div }, layerNorm})
+// LayerNorm recomposes normalisation that exporters write out: mean, difference, square, mean, square root, and a division or
+// the product with a reciprocal, with or without the affine step that follows. Without the difference it is the RMS norm.
+var LayerNorm = Rewrite("layernorm", "recomposes layer and RMS normalisation",
+	Rule{"layernorm", func() *ir.Op { return op.Div }, layerNorm}, Rule{"layernorm", func() *ir.Op { return op.Mul }, layerNorm})
 
 func layerNorm(c *Context, n *ir.Node) *ir.Patch {
-	root := by(n.In[1], op.Sqrt) // d / sqrt(…)
-	if root == nil {
-		return nil
+	for _, o := range operands(n) {
+		inside := underRoot(n.Op, o[1]) // d / sqrt(inside)
+		eps, variance := plusConst(inside)
+		squares := meanOf(variance) // inside = mean(squares) + eps
+		if squares == nil {
+			continue
+		}
+		return c.norm(n, o[0], squares, eps)
 	}
-	eps, variance := plusConst(root.In[0]) // d / sqrt(variance + eps)
-	if variance == nil {
-		return nil
+	return nil
+}
+
+// underRoot is x if the operand of a division is sqrt(x), or of a product 1/sqrt(x) or x^-0.5.
+func underRoot(o *ir.Op, v *ir.Value) *ir.Value {
+	if o == op.Mul {
+		if p := by(v, op.Pow); p != nil {
+			if e, ok := scalar(p.In[1]); ok && e == -0.5 {
+				return p.In[0]
+			}
+		}
+		if r := by(v, op.Reciprocal); r != nil {
+			v = r.In[0]
+		} else if d := by(v, op.Div); d != nil {
+			if one, ok := scalar(d.In[0]); !ok || one != 1 {
+				return nil
+			}
+			v = d.In[1]
+		} else {
+			return nil
+		}
 	}
-	squares := meanOf(variance) // variance = mean(squares)
-	d := n.In[0]
-	if squares == nil || !isSquare(squares, d) { // squares = d²
-		return nil
+	if s := by(v, op.Sqrt); s != nil {
+		return s.In[0]
 	}
-	sub := by(d, op.Sub) // d = x - mean
-	if sub == nil {
-		return c.Miss(n, "layernorm", "what is divided is not a difference from the mean")
+	return nil
+}
+
+// norm builds the patch for d / sqrt(mean(squares) + eps) at n.
+func (c *Context) norm(n *ir.Node, d, squares *ir.Value, eps float64) *ir.Patch {
+	if !isSquare(squares, d) {
+		return c.Miss(n, "layernorm", "what is divided is not what is squared")
 	}
-	x := sub.In[0]
-	if m := meanOf(sub.In[1]); m != x {
-		return c.Miss(n, "layernorm", "the mean subtracted is not the mean of the same value over the last axis")
+	x, rms := d, true
+	if sub := by(d, op.Sub); sub != nil && meanOf(sub.In[1]) == sub.In[0] { // d = x - mean(x)
+		x, rms = sub.In[0], false
 	}
 	last, ok := x.Shape[len(x.Shape)-1].Const()
 	if !ok {
@@ -44,10 +70,11 @@ func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 	if beta != nil {
 		in = append(in, beta)
 	}
-	p := ir.NewPatch(end, n, root, sub)
-	return p.Replace(end.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps)}, in...))
+	p := ir.NewPatch(end, n)
+	return p.Replace(end.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps), RMS: rms}, in...))
 }
 
+// plusConst is k and x if v is x + k.
 func plusConst(v *ir.Value) (k float64, x *ir.Value) {
 	if add := by(v, op.Add); add != nil {
 		for _, o := range operands(add) {
