@@ -60,6 +60,15 @@ func Compile(path string, o Options) (*Compiled, error) {
 	return c, err
 }
 
+// FromGraph is Compile for a graph made by other means: the passes have run, or are not wanted.
+func FromGraph(g *ir.Graph, o Options) (*Compiled, error) {
+	p, err := codegen.Lower(g)
+	if err != nil {
+		return nil, err
+	}
+	return &Compiled{Model: &onnx.Model{Graph: g}, Graph: g, Report: &passes.Report{}, Plan: p, o: o}, nil
+}
+
 // program prints the model's package into dir, with its weights.
 func (c *Compiled) program(dir string, o codegen.Options) ([]codegen.File, error) {
 	o.Digest = c.Model.Digest

@@ -114,3 +114,12 @@ func BoolInt(b bool) int64 {
 	}
 	return 0
 }
+
+// ModFloat is the remainder of a / b with the sign of b.
+func ModFloat[T float32 | float64](a, b T) T {
+	r := math.Mod(float64(a), float64(b))
+	if r != 0 && (r < 0) != (b < 0) {
+		r += float64(b)
+	}
+	return T(r)
+}

@@ -163,12 +163,22 @@ func (k *Kernel) Pure() bool {
 	for _, s := range k.Stages {
 		for _, v := range s.Insts {
 			in := k.Insts[v]
-			if in.Code == Call || in.Code == Convert || in.Elem != F32 && in.Elem != Bool || in.Elem == Bool && in.Code == Const {
+			if !in.pure() {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+func (in *Inst) pure() bool {
+	switch in.Code {
+	case Call, Convert, Mod:
+		return false
+	case Const, Select, Load:
+		return in.Elem == F32
+	}
+	return in.Elem == F32 || in.Elem == Bool
 }
 
 // Verify checks that operands are defined before their use and in scope: a loop's values end with it, its reductions begin then.

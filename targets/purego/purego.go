@@ -162,6 +162,9 @@ func (e *emitter) expr(in *loop.Inst, a, b, c, i string) string {
 	case loop.Div:
 		return fmt.Sprintf("rt.DivInt(%s, %s)", a, b)
 	case loop.Mod:
+		if arg.Float() {
+			return fmt.Sprintf("rt.ModFloat(%s, %s)", a, b)
+		}
 		return fmt.Sprintf("rt.ModInt(%s, %s)", a, b)
 	case loop.FMA:
 		if arg == loop.F64 {
