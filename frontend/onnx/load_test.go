@@ -1,0 +1,145 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"mmc/frontend/onnx/onnxpb"
+	"mmc/ir"
+)
+
+func input(name string, dims ...string) *onnxpb.ValueInfoProto {
+	shape := &onnxpb.TensorShapeProto{}
+	for _, d := range dims {
+		shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: d}})
+	}
+	return &onnxpb.ValueInfoProto{Name: name, Type: &onnxpb.TypeProto{TensorType: &onnxpb.TypeProto_Tensor{ElemType: 1, Shape: shape}}}
+}
+
+func node(domain, op, out string, in ...string) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{Domain: domain, OpType: op, Output: []string{out}, Input: in}
+}
+
+func decode(t *testing.T, g *onnxpb.GraphProto, fs ...*onnxpb.FunctionProto) (*Model, error) {
+	t.Helper()
+	m := &onnxpb.ModelProto{IrVersion: 8, Graph: g, Functions: fs,
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}, {Domain: "own", Version: 1}}}
+	data, err := m.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Decode(data, t.TempDir(), Options{})
+}
+
+// TestFunctions inlines functions that call each other and pass attributes on.
+func TestFunctions(t *testing.T) {
+	leaky := node("", "LeakyRelu", "q", "p")
+	leaky.Attribute = []*onnxpb.AttributeProto{{Name: "alpha", RefAttrName: "slope", Type: 1}}
+	inner := &onnxpb.FunctionProto{Domain: "own", Name: "Inner", Input: []string{"p"}, Output: []string{"q"}, Attribute: []string{"slope"},
+		Node: []*onnxpb.NodeProto{leaky}, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}}}
+	call := node("own", "Inner", "h", "a")
+	call.Attribute = []*onnxpb.AttributeProto{{Name: "slope", F: 0.5, Type: 1}}
+	outer := &onnxpb.FunctionProto{Domain: "own", Name: "Outer", Input: []string{"a"}, Output: []string{"b"},
+		Node: []*onnxpb.NodeProto{call, node("", "Add", "b", "h", "a")}, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}}}
+	m, err := decode(t, &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y", "n")},
+		Node: []*onnxpb.NodeProto{node("own", "Outer", "y", "x")}}, inner, outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.Graph.Eval(ir.Floats([]float32{-2, 4}, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ir.Slice[float32](out[0]); got[0] != -3 || got[1] != 8 {
+		t.Errorf("leaky(x, 0.5) + x of -2 and 4 = %v, want -3 and 8", got)
+	}
+}
+
+// TestFunctionBombs refuses functions that call themselves, and stops functions that call the one before twice.
+func TestFunctionBombs(t *testing.T) {
+	graph := func(f string) *onnxpb.GraphProto {
+		return &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y", "n")},
+			Node: []*onnxpb.NodeProto{node("own", f, "y", "x")}}
+	}
+	self := &onnxpb.FunctionProto{Domain: "own", Name: "Self", Input: []string{"a"}, Output: []string{"b"}, Node: []*onnxpb.NodeProto{node("own", "Self", "b", "a")}}
+	var rej *Rejected
+	if _, err := decode(t, graph("Self"), self); !errors.As(err, &rej) || !strings.Contains(err.Error(), "calls itself") {
+		t.Errorf("a function that calls itself: %v", err)
+	}
+	var fs []*onnxpb.FunctionProto
+	for i := range 40 {
+		name, before := fmt.Sprintf("F%d", i), fmt.Sprintf("F%d", i-1)
+		body := []*onnxpb.NodeProto{node("own", before, "h", "a"), node("own", before, "b", "h")}
+		if i == 0 {
+			body = []*onnxpb.NodeProto{node("", "Relu", "b", "a")}
+		}
+		fs = append(fs, &onnxpb.FunctionProto{Domain: "own", Name: name, Input: []string{"a"}, Output: []string{"b"}, Node: body,
+			OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}}})
+	}
+	if _, err := decode(t, graph("F39"), fs...); !errors.As(err, &rej) || !strings.Contains(err.Error(), "nodes") {
+		t.Errorf("2^40 nodes: %v", err)
+	}
+}
+
+// TestOneNameTwoAxes reads an input of shape [batch, batch]: the axes are two symbols; across inputs they are the same two.
+func TestOneNameTwoAxes(t *testing.T) {
+	m, err := decode(t, &onnxpb.GraphProto{
+		Input: []*onnxpb.ValueInfoProto{input("x", "batch", "batch"), input("z", "batch", "batch")}, Output: []*onnxpb.ValueInfoProto{input("y")},
+		Node: []*onnxpb.NodeProto{node("", "Add", "y", "x", "z")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := ir.NewTensor(m.Graph.Inputs[0].Elem, 8, 31)
+	if _, err := m.Graph.Eval(x, x); err != nil {
+		t.Errorf("inputs of [8, 31]: %v", err)
+	}
+}
+
+// TestDifferentNamesForOneSize unifies axes that an operator needs to be equal.
+func TestDifferentNamesForOneSize(t *testing.T) {
+	m, err := decode(t, &onnxpb.GraphProto{
+		Input: []*onnxpb.ValueInfoProto{input("x", "a", "b"), input("z", "c", "d")}, Output: []*onnxpb.ValueInfoProto{input("y")},
+		Node: []*onnxpb.NodeProto{node("", "Add", "y", "x", "z")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := m.Graph.Inputs; !ir.SameShape(in[0].Shape, in[1].Shape) {
+		t.Errorf("shapes %v and %v", in[0].Shape, in[1].Shape)
+	}
+}
+
+// TestAllProblemsAtOnce wants every unknown operator listed with its count.
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, err := decode(t, &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("c")},
+		Node: []*onnxpb.NodeProto{node("", "Frobnicate", "a", "x"), node("", "Frobnicate", "b", "a"), node("far.away", "Teleport", "c", "b")}})
+	var uns *Unsupported
+	if !errors.As(err, &uns) || len(uns.List) != 2 || uns.List[0].Count != 2 || uns.List[1].Domain != "far.away" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestTensorForms reads the same numbers from raw data and from the typed field.
+func TestTensorForms(t *testing.T) {
+	raw := binary.LittleEndian.AppendUint32(nil, math.Float32bits(1.5))
+	for _, p := range []*onnxpb.TensorProto{
+		{DataType: 1, Dims: []int64{1}, RawData: raw}, {DataType: 1, Dims: []int64{1}, FloatData: []float32{1.5}},
+		{DataType: 10, Dims: []int64{1}, Int32Data: []int32{0x3e00}}, {DataType: 11, Dims: []int64{1}, DoubleData: []float64{1.5}},
+	} {
+		x, err := (*external)(nil).tensor(p)
+		if err != nil || x.At(0).F != 1.5 {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+	for _, p := range []*onnxpb.TensorProto{
+		{DataType: 1, Dims: []int64{2}, RawData: raw}, {DataType: 1, Dims: []int64{1}}, {DataType: 9, Dims: []int64{1}, RawData: []byte{7}},
+		{DataType: 1, Dims: []int64{-1}, RawData: raw}, {DataType: 8, Dims: []int64{1}},
+	} {
+		if _, err := (*external)(nil).tensor(p); err == nil {
+			t.Errorf("%v is accepted", p)
+		}
+	}
+}
