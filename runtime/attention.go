@@ -76,7 +76,7 @@ func (s *Session) softmaxRows(w *worker, b, h, r, n, ld int, scores []float32) {
 		} else {
 			w.ptrs[1] = row
 		}
-		kernel(a.S, &w.ptrs)
+		callRow(kernel, a.S, &w.ptrs)
 	}
 }
 

@@ -65,12 +65,21 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 				h := (r1 - r + heights - i - 1) / (heights - i)
 				u.rows(t, r, h, k)
 				u.Next = t.next(k, u.K, p+np, p1, p0, kc, i)
-				g.Tiles[h][np](u)
+				callTile(g.Tiles[h][np], u)
 				r += h
 			}
 		}
 	}
 }
+
+// callTile and callRow are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
+// own; a call of a Go function that is not inlined has one.
+//
+//go:noinline
+func callTile(f func(*Tile), t *Tile) { f(t) }
+
+//go:noinline
+func callRow(f RowKernel, n int, p *Ptrs) { f(n, p) }
 
 // part sets a worker's tile up for depth steps of k from k on and np panels from p on.
 func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
@@ -214,7 +223,7 @@ func (s *Session) linearTask(worker, i int) {
 		} else {
 			w.ptrs[1] = c
 		}
-		s.k.Rows[l.Act](n, &w.ptrs)
+		callRow(s.k.Rows[l.Act], n, &w.ptrs)
 	}
 }
 

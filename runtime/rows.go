@@ -87,6 +87,6 @@ func (s *Session) rowsTask(worker, i int) {
 			}
 			w.ptrs[b] = At(n.P[b], off)
 		}
-		kernel(length, &w.ptrs)
+		callRow(kernel, length, &w.ptrs)
 	}
 }
