@@ -116,6 +116,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerConcat(n)
 	case n.Op == op.Im2Col:
 		return l.lowerIm2Col(n)
+	case n.Op == op.Embedding:
+		l.lowerEmbedding(n)
 	case n.Op == op.CumSum:
 		l.lowerCumSum(n)
 	case n.Op == op.Resize:
@@ -507,6 +509,37 @@ func (l *lowering) lowerIm2Col(n *ir.Node) error {
 	c.arg("Out", mem(l.define(n.Out[0])))
 	l.emit(c)
 	return nil
+}
+
+func (l *lowering) lowerEmbedding(n *ir.Node) {
+	out := n.Out[0]
+	shape := out.Shape[:len(out.Shape)-1]
+	tables, index, stride := Expr{Type: "[4]rt.Ptr"}, Expr{Type: "[4]rt.Ptr"}, Expr{Type: "[4][8]int"}
+	sizes, wide := Expr{Type: "[4]int"}, Expr{Type: "[4]bool"}
+	for i := 0; i < len(n.In); i += 2 {
+		table, idx := n.In[i], n.In[i+1]
+		w := l.view(idx).broadcast(shape)
+		tables.List = append(tables.List, Field{"", mem(l.buffer(table))})
+		index.List = append(index.List, Field{"", mem(w.mem)})
+		st := ints(bytesOf(w.strides, idx.Elem.Size()))
+		st.Type = ""
+		stride.List = append(stride.List, Field{"", st})
+		sizes.List = append(sizes.List, Field{"", dim(table.Shape[0])})
+		wide.List = append(wide.List, Field{"", text(fmt.Sprint(idx.Elem == loop.I64))})
+	}
+	c := Call{Method: "Embedding", Type: "rt.Embedding", Kind: "embedding"}
+	c.arg("Kernel", num(l.kernel(op.EmbeddingRow(len(n.In)/2))))
+	c.arg("Tables", tables)
+	c.arg("Sizes", sizes)
+	c.arg("Index", index)
+	c.arg("Wide", wide)
+	c.arg("Count", num(len(n.In)/2))
+	c.arg("Rank", num(len(shape)))
+	c.arg("Dims", ints(shape))
+	c.arg("Stride", stride)
+	c.arg("Width", dim(out.Shape[len(shape)]))
+	c.arg("Out", mem(l.define(out)))
+	l.emit(c)
 }
 
 func (l *lowering) lowerCumSum(n *ir.Node) {

@@ -80,7 +80,8 @@ func (c *Compiled) program(dir string, o codegen.Options) ([]codegen.File, error
 		return files, nil
 	}
 	if c.Plan.WeightBytes() > maxEmbedded {
-		return nil, fmt.Errorf("the weights take %d bytes; a Go program holds at most %d", c.Plan.WeightBytes(), int64(maxEmbedded))
+		why := fmt.Sprintf("the weights take %d bytes; a Go program holds at most %d", c.Plan.WeightBytes(), int64(maxEmbedded))
+		return nil, &onnx.Unsupported{List: []onnx.Missing{{Op: "weights", Count: 1, Why: why, First: "the model"}}}
 	}
 	return files, writeTo(filepath.Join(dir, "weights.bin"), c.Plan.WriteWeights)
 }

@@ -6,6 +6,7 @@ var Pipeline = []Pass{
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
 	CSE,          // exporters write the same mask and the same shape arithmetic once a layer
 	DeadCode,     //
+	Embedding,    //
 	LayerNorm,    // before Linear, whose bias looks like the last step of a norm
 	GELU,         //
 	SiLU,         //

@@ -51,7 +51,8 @@ type Session struct {
 	gat  Gather
 	col  Im2Col
 	res  Resize
-	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res func(worker, i int) }
+	emb  Embedding
+	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res, emb func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -67,7 +68,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
-	s.task.res = s.resizeTask
+	s.task.res, s.task.emb = s.resizeTask, s.embeddingTask
 	return s
 }
 
