@@ -98,6 +98,21 @@ func FromONNX(domain, name string, since int, read func(*Import) error) {
 // Spellings lists every ONNX operator that can be read.
 func Spellings() map[[2]string][]Spelling { return spellings }
 
+// Reading is the reader of an ONNX operator at an opset: the one with the highest version up to it, or nil.
+func Reading(domain, name string, opset int) func(*Import) error {
+	var best *Spelling
+	list := spellings[[2]string{domain, name}]
+	for i := range list {
+		if list[i].Since <= opset && (best == nil || list[i].Since > best.Since) {
+			best = &list[i]
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.Read
+}
+
 // NewNode makes a node with fresh outputs and infers them. It is not yet part of a graph.
 func NewNode(op *Op, attr any, from []string, in ...*Value) (*Node, error) {
 	n := &Node{Op: op, Attr: attr, In: in, From: from}

@@ -78,7 +78,7 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 	if f := r.function(domain, n.OpType, n.Overload); f != nil {
 		return r.inline(f, n, in, s, what)
 	}
-	read := reading(domain, n.OpType, s.opsets[domain])
+	read := ir.Reading(domain, n.OpType, s.opsets[domain])
 	if read == nil {
 		return ir.NotSupported("operator not known at opset %d", s.opsets[domain])
 	}
@@ -96,7 +96,7 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 // checkKnown reports a node that cannot be read whatever its inputs are.
 func (r *reader) checkKnown(n *onnxpb.NodeProto, s scope, what string) {
 	domain := domainName(n.Domain)
-	if r.function(domain, n.OpType, n.Overload) == nil && reading(domain, n.OpType, s.opsets[domain]) == nil {
+	if r.function(domain, n.OpType, n.Overload) == nil && ir.Reading(domain, n.OpType, s.opsets[domain]) == nil {
 		r.missing.add(domain, n.OpType, fmt.Sprintf("operator not known at opset %d", s.opsets[domain]), what)
 	}
 	for _, o := range n.Output {
@@ -151,21 +151,6 @@ func (r *reader) nodeInputs(n *onnxpb.NodeProto, s scope, what string) ([]*ir.Va
 		return nil, errSkip
 	}
 	return in, nil
-}
-
-// reading is the reader with the highest opset version up to the given one.
-func reading(domain, op string, opset int) func(*ir.Import) error {
-	var best *ir.Spelling
-	list := ir.Spellings()[[2]string{domain, op}]
-	for i := range list {
-		if list[i].Since <= opset && (best == nil || list[i].Since > best.Since) {
-			best = &list[i]
-		}
-	}
-	if best == nil {
-		return nil
-	}
-	return best.Read
 }
 
 func (r *reader) attributes(n *onnxpb.NodeProto, s scope) (map[string]ir.Attribute, error) {

@@ -57,7 +57,7 @@ func (b *Backend) NewNode() graph.Node { return &Node{Node: b.WeightedDirectedGr
 
 // ApplyOperation records an operator and the values it computes.
 func (b *Backend) ApplyOperation(o onnx.Operation, out ...graph.Node) error {
-	if reading(o.Name, b.Opset) == nil {
+	if ir.Reading("", o.Name, b.Opset) == nil {
 		return &onnx.ErrNotImplemented{Operator: o.Name}
 	}
 	rec := operation{name: o.Name, attrs: o.Attributes}
@@ -66,20 +66,6 @@ func (b *Backend) ApplyOperation(o onnx.Operation, out ...graph.Node) error {
 	}
 	b.ops = append(b.ops, rec)
 	return nil
-}
-
-func reading(name string, opset int) func(*ir.Import) error {
-	var best *ir.Spelling
-	list := ir.Spellings()[[2]string{"", name}]
-	for i := range list {
-		if list[i].Since <= opset && (best == nil || list[i].Since > best.Since) {
-			best = &list[i]
-		}
-	}
-	if best == nil {
-		return nil
-	}
-	return best.Read
 }
 
 // Graph builds the compiler's graph. Inputs are node IDs, as in onnx.Model.Input; other values that no operator computes must
@@ -135,7 +121,7 @@ func (b *Backend) read(g *ir.Graph, o *operation, vals map[int64]*ir.Value) erro
 		return err
 	}
 	c := &ir.Import{Graph: g, From: o.out[0].name, Opset: b.Opset, Inputs: in, Attrs: attrs, NumOut: len(o.out)}
-	if err := reading(o.name, b.Opset)(c); err != nil {
+	if err := ir.Reading("", o.name, b.Opset)(c); err != nil {
 		return err
 	}
 	if len(c.Out) < len(o.out) {
