@@ -1,0 +1,180 @@
+package codegen
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Operators that move, pick or make data.
+
+func (l *lowering) lowerGather(n *ir.Node) {
+	data, idx, out := n.In[0], n.In[1], n.Out[0]
+	axis := n.Attr.(op.GatherAttr).Axis
+	size := sym.Const(data.Elem.Size())
+	c := Call{Method: "Gather", Type: "rt.Gather", Kind: "gather"}
+	c.arg("Outer", dim(sym.Product(data.Shape[:axis])))
+	c.arg("Axis", dim(data.Shape[axis]))
+	c.arg("Count", dim(sym.Product(idx.Shape)))
+	c.arg("Inner", dim(sym.Product(data.Shape[axis+1:]).Mul(size)))
+	l.gatherArgs(&c, data, idx, out)
+}
+
+func (l *lowering) gatherArgs(c *Call, data, idx, out *ir.Value) {
+	c.arg("Data", mem(l.buffer(data)))
+	c.arg("Index", mem(l.buffer(idx)))
+	if idx.Elem == loop.I64 {
+		c.arg("Wide", text("true"))
+	}
+	c.arg("Out", mem(l.define(out)))
+	l.emit(*c)
+}
+
+func (l *lowering) lowerGatherND(n *ir.Node) {
+	data, idx, out := n.In[0], n.In[1], n.Out[0]
+	k, _ := idx.Shape[len(idx.Shape)-1].Const()
+	size := data.Elem.Size()
+	strides := bytesOf(contiguous(Mem{}, data.Shape).strides, size)
+	c := Call{Method: "Gather", Type: "rt.Gather", Kind: "gathernd"}
+	c.arg("Outer", num(1))
+	c.arg("Axes", num(int(k)))
+	c.arg("Dims", ints(data.Shape[:k]))
+	c.arg("Stride", ints(strides[:k]))
+	c.arg("Count", dim(sym.Product(idx.Shape[:len(idx.Shape)-1])))
+	c.arg("Inner", dim(sym.Product(data.Shape[k:]).Mul(sym.Const(size))))
+	l.gatherArgs(&c, data, idx, out)
+}
+
+func (l *lowering) lowerConcat(n *ir.Node) {
+	out, axis := n.Out[0], n.Attr.(op.ConcatAttr).Axis
+	to := contiguous(l.define(out), out.Shape)
+	at := sym.Const(0)
+	for _, v := range n.In {
+		part := view{to.shifted(at.Mul(to.strides[axis]), out.Elem.Size()), v.Shape, to.strides}
+		l.emitMove(v, l.view(v), part)
+		at = at.Add(v.Shape[axis])
+	}
+}
+
+func (l *lowering) lowerIm2Col(n *ir.Node) error {
+	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
+	r := len(x.Shape) - 2
+	if r > 3 {
+		return fmt.Errorf("a convolution over %d axes", r)
+	}
+	win, err := op.Windows(x.Shape[2:], a)
+	if err != nil {
+		return err
+	}
+	pad := func(ds []sym.Dim, fill int64) Expr {
+		out := sym.Consts(fill, fill, fill)
+		copy(out[3-r:], ds)
+		return triple(out)
+	}
+	c := Call{Method: "Im2Col", Type: "rt.Im2Col", Kind: "im2col"}
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", dim(x.Shape[1]))
+	c.arg("In", pad(x.Shape[2:], 1))
+	c.arg("Windows", pad(win, 1))
+	c.arg("Kernel", pad(sym.Consts(a.Kernel.List()...), 1))
+	c.arg("Stride", pad(sym.Consts(a.Strides.List()...), 1))
+	c.arg("Dil", pad(sym.Consts(a.Dilations.List()...), 1))
+	c.arg("Pad", pad(sym.Consts(a.Pads.List()[:r]...), 0))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(n.Out[0])))
+	l.emit(c)
+	return nil
+}
+
+func (l *lowering) lowerEmbedding(n *ir.Node) {
+	out := n.Out[0]
+	shape := out.Shape[:len(out.Shape)-1]
+	tables, index, stride := Expr{Type: "[4]rt.Ptr"}, Expr{Type: "[4]rt.Ptr"}, Expr{Type: "[4][8]int"}
+	sizes, wide := Expr{Type: "[4]int"}, Expr{Type: "[4]bool"}
+	for i := 0; i < len(n.In); i += 2 {
+		table, idx := n.In[i], n.In[i+1]
+		w := l.view(idx).broadcast(shape)
+		tables.List = append(tables.List, Field{"", mem(l.buffer(table))})
+		index.List = append(index.List, Field{"", mem(w.mem)})
+		st := ints(bytesOf(w.strides, idx.Elem.Size()))
+		st.Type = ""
+		stride.List = append(stride.List, Field{"", st})
+		sizes.List = append(sizes.List, Field{"", dim(table.Shape[0])})
+		wide.List = append(wide.List, Field{"", text(fmt.Sprint(idx.Elem == loop.I64))})
+	}
+	c := Call{Method: "Embedding", Type: "rt.Embedding", Kind: "embedding"}
+	c.arg("Kernel", num(l.kernel(op.EmbeddingRow(len(n.In)/2))))
+	c.arg("Tables", tables)
+	c.arg("Sizes", sizes)
+	c.arg("Index", index)
+	c.arg("Wide", wide)
+	c.arg("Count", num(len(n.In)/2))
+	c.arg("Rank", num(len(shape)))
+	c.arg("Dims", ints(shape))
+	c.arg("Stride", stride)
+	c.arg("Width", dim(out.Shape[len(shape)]))
+	c.arg("Out", mem(l.define(out)))
+	l.emit(c)
+}
+
+func (l *lowering) lowerCumSum(n *ir.Node) {
+	x, a := n.In[0], n.Attr.(op.CumSumAttr)
+	last := len(x.Shape) - 1
+	c := Call{Method: "CumSum", Kind: "cumsum"}
+	c.arg("", mem(l.buffer(x)))
+	c.arg("", mem(l.define(n.Out[0])))
+	c.arg("", dim(sym.Product(x.Shape[:last])))
+	c.arg("", dim(x.Shape[last]))
+	c.arg("", text("rt."+strings.ToUpper(x.Elem.String())))
+	c.arg("", text(fmt.Sprint(a.Exclusive)))
+	c.arg("", text(fmt.Sprint(a.Reverse)))
+	l.emit(c)
+}
+
+// resizeCoords are the runtime's numbers of the coordinate modes.
+var resizeCoords = map[string]int{"half_pixel": 0, "pytorch_half_pixel": 1, "align_corners": 2, "asymmetric": 3}
+
+func (l *lowering) lowerResize(n *ir.Node) {
+	x, out, a := n.In[0], n.Out[0], n.Attr.(op.ResizeAttr)
+	r := len(x.Shape)
+	c := Call{Method: "Resize", Type: "rt.Resize", Kind: "resize"}
+	c.arg("Planes", dim(sym.Product(x.Shape[:r-2])))
+	c.arg("H", dim(x.Shape[r-2]))
+	c.arg("W", dim(x.Shape[r-1]))
+	c.arg("OH", dim(out.Shape[r-2]))
+	c.arg("OW", dim(out.Shape[r-1]))
+	c.arg("Coord", num(resizeCoords[a.Coord]))
+	c.arg("Cubic", text(fmt.Sprint(a.Mode == "cubic")))
+	c.arg("A", text(strconv.FormatFloat(float64(a.A), 'g', -1, 64)))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(out)))
+	l.emit(c)
+}
+
+func (l *lowering) lowerDims(n *ir.Node) {
+	out := n.Out[0]
+	c := Call{Method: "Numbers", Kind: "dims"}
+	c.arg("", mem(l.define(out)))
+	c.arg("", num(int(out.Elem.Size())))
+	for _, d := range out.Dims {
+		c.arg("", dim(d))
+	}
+	l.emit(c)
+}
+
+func (l *lowering) lowerIota(n *ir.Node) {
+	a, out := n.Attr.(op.IotaAttr), n.Out[0]
+	c := Call{Method: "Iota", Kind: "iota"}
+	c.arg("", mem(l.define(out)))
+	c.arg("", num(int(out.Elem.Size())))
+	for _, list := range []ir.DimList{a.Start, a.Step, a.N} {
+		c.arg("", dim(list.List()[0]))
+	}
+	c.arg("", text(fmt.Sprint(out.Elem == loop.F32)))
+	l.emit(c)
+}
