@@ -190,7 +190,7 @@ func TestNested(t *testing.T) {
 	mustBeTyped(t, "100,000 levels", wrap(7, file.Bytes()))
 	var after runtime.MemStats
 	runtime.ReadMemStats(&after)
-	if grown := after.HeapSys - before.HeapSys; grown > 1<<30 {
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 1<<30 {
 		t.Errorf("reading took %d bytes", grown)
 	}
 }
