@@ -18,7 +18,6 @@ type Options struct {
 	Digest  string // of the model file
 	Package string // package of the program, default "model"
 	Module  string // module path, default "model"
-	Version string
 }
 
 func (o *Options) defaults() {

@@ -149,7 +149,7 @@ func (e *Explanation) addFused(pass, kind, site string) {
 
 // countRead adds what the model holds composed already, as the newer exporter writes it.
 func (e *Explanation) countRead(g *ir.Graph) {
-	have := map[string]int{}
+	have := map[string]int{} // what the passes fused; what is added here does not count
 	for _, f := range e.Fused {
 		have[f.Kind] += f.Count
 	}
@@ -161,10 +161,9 @@ func (e *Explanation) countRead(g *ir.Graph) {
 		if kind == "add_layernorm" {
 			kind = "layernorm"
 		}
-		if have[kind] > 0 && have[kind] != -1 {
+		if have[kind] > 0 {
 			continue
 		}
-		have[kind] = 0
 		e.addFused("(in the model)", kind, strings.Join(n.From, " "))
 	}
 }

@@ -19,13 +19,3 @@ func ElemFromONNX(n int64) (loop.Elem, error) {
 	}
 	return loop.Invalid, NotSupported("element type number %d", n)
 }
-
-// ONNXElem is the inverse of ElemFromONNX.
-func ONNXElem(e loop.Elem) int64 {
-	for n, f := range onnxElems {
-		if f == e {
-			return n
-		}
-	}
-	return 0
-}

@@ -218,22 +218,6 @@ func ConstValue(name string, t *Tensor) *Value {
 	return &Value{Name: name, Elem: t.Elem, Shape: sym.Consts(t.Shape...), Const: t}
 }
 
-// Uses counts how often each value is read, graph outputs included.
-func (g *Graph) Uses() map[*Value]int {
-	uses := map[*Value]int{}
-	for _, n := range g.Nodes {
-		for _, v := range n.In {
-			if v != nil {
-				uses[v]++
-			}
-		}
-	}
-	for _, v := range g.Outputs {
-		uses[v]++
-	}
-	return uses
-}
-
 // Bind gives every symbol its value from the inputs' shapes and checks that they agree.
 func (g *Graph) Bind(in []*Tensor) (sym.Binding, error) {
 	b := sym.Binding{}

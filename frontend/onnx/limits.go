@@ -9,7 +9,6 @@ const (
 	MaxNodes     = 200_000   // nodes after functions are inlined
 	MaxName      = 1 << 16   // bytes of a name
 	MaxDimension = 1 << 40   // size of one axis
-	MaxTests     = 1 << 31   // bytes of a test tensor's file
 )
 
 type messageKind int

@@ -415,16 +415,6 @@ func atomBounds(atom string) (int64, int64) {
 	return math.MinInt64, math.MaxInt64
 }
 
-// MultipleOf reports whether d is provably a multiple of k.
-func (d Dim) MultipleOf(k int64) bool {
-	for _, t := range d.terms() {
-		if k == 0 || t.coef%k != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // Eval computes d; every symbol must be bound.
 func (d Dim) Eval(b Binding) (int64, error) {
 	var sum int64
