@@ -2,7 +2,10 @@ package rt
 
 import "unsafe"
 
-const hugePage = 1 << 21
+const (
+	smallPage = 1 << 12
+	hugePage  = 1 << 21
+)
 
 // reserve allocates zeroed memory aligned to 64 bytes. It holds no pointers, so the collector does not scan it, and slices of
 // it keep it alive. Where the system allows, its inside is marked for huge pages.
@@ -12,6 +15,9 @@ func reserve(n int) []byte {
 	if n >= 2*hugePage {
 		head := int(-uintptr(unsafe.Pointer(&b[0])) & (hugePage - 1))
 		adviseHuge(b[head : head+(len(b)-head)/hugePage*hugePage])
+	}
+	for i := 0; i < len(b); i += smallPage {
+		b[i] = 0 // here, where the collector can come between two page faults, rather than in a kernel
 	}
 	return b[skip : skip+n]
 }
