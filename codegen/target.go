@@ -10,7 +10,7 @@ type File struct {
 
 // Target makes kernels for one instruction set.
 type Target interface {
-	ISA() string  // as in --isa: purego, avx2, avx512
+	ISA() string  // as in --isa: purego, avx2, avx512, neon
 	Arch() string // GOARCH, or "" for every one
 	// Emit makes the row kernels, named row0, row1, …, and the tile kernels.
 	Emit(kernels []*loop.Kernel) (*Unit, error)

@@ -13,22 +13,18 @@ import (
 	"mmc/codegen"
 	"mmc/driver"
 	"mmc/runtime"
-	"mmc/targets/amd64"
-	"mmc/targets/purego"
+	"mmc/targets"
 )
 
 // everything is all kernels that a program for this machine's architecture can carry.
-func everything() []codegen.Target {
-	list := []codegen.Target{purego.New()}
-	if runtime.GOARCH == "amd64" {
-		list = append(list, amd64.AVX512(), amd64.AVX2())
-	}
-	return list
-}
+func everything() []codegen.Target { return targets.For(runtime.GOARCH) }
 
 // flavours are the instruction sets that this machine runs.
 func flavours() []string {
 	list := []string{"purego"}
+	if runtime.GOARCH == "arm64" {
+		list = append(list, "neon")
+	}
 	if rt.HasAVX2 {
 		list = append(list, "avx2")
 	}

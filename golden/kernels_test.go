@@ -16,6 +16,7 @@ import (
 	"mmc/ir/op"
 	"mmc/ir/sym"
 	"mmc/runtime"
+	"mmc/targets"
 )
 
 // rowKernels are the row kernels of every operator on f32, with the attributes and operands that change them.
@@ -85,26 +86,55 @@ func uniformKernel() *loop.Kernel {
 	return b.Kernel()
 }
 
+// sweeps are the architectures that have kernels: GOARCH, the emulator that runs its programs elsewhere, and whether this CPU runs
+// all of its kernels.
+var sweeps = []struct {
+	arch, emulator string
+	native         bool
+}{
+	{"amd64", os.Getenv("MMC_X86_EMU"), runtime.GOARCH == "amd64" && rt.HasAVX512},
+	{"arm64", qemuArm64(), runtime.GOARCH == "arm64"},
+}
+
+// qemuArm64 is qemu's user mode for arm64, or "".
+func qemuArm64() string {
+	if s := os.Getenv("MMC_QEMU_ARM64"); s != "" {
+		return s
+	}
+	path, _ := exec.LookPath("qemu-aarch64-static")
+	return path
+}
+
 // TestKernels sweeps every row kernel over the lengths 0 … 257 and the tile kernels over tails in M, N and K, each flavour against
-// plain Go, bit for bit, with buffers that end where readable memory ends. Where the CPU has no AVX-512 and MMC_X86_EMU names
-// an emulator's command, the sweep runs there too.
+// plain Go, bit for bit, with buffers that end where readable memory ends. Plain Go must compute the same on every architecture.
+// Kernels that this CPU lacks run under an emulator: MMC_X86_EMU names the command, qemu's user mode is found in PATH.
 func TestKernels(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("there are no kernels for this architecture but plain Go")
+	digests := map[string]string{}
+	for _, s := range sweeps {
+		t.Run(s.arch, func(t *testing.T) {
+			run := strings.Fields(s.emulator)
+			if s.native || s.emulator == "" && s.arch == runtime.GOARCH {
+				run = nil
+			} else if s.emulator == "" {
+				t.Skipf("no emulator for %s", s.arch)
+			}
+			run = append(run, buildSweep(t, s.arch))
+			out, err := exec.Command(run[0], run[1:]...).CombinedOutput()
+			t.Logf("%s", out)
+			_, digest, ok := strings.Cut(string(out), "kernels agree with plain Go: ")
+			if err != nil || !ok {
+				t.Fatal(err)
+			}
+			digests[strings.TrimSpace(digest)] = s.arch
+		})
 	}
-	bin := buildSweep(t)
-	run := []string{bin}
-	if !rt.HasAVX512 && os.Getenv("MMC_X86_EMU") != "" {
-		run = append(strings.Fields(os.Getenv("MMC_X86_EMU")), bin)
-	}
-	out, err := exec.Command(run[0], run[1:]...).CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil || !strings.Contains(string(out), "kernels agree") {
-		t.Fatal(err)
+	if len(digests) > 1 {
+		t.Errorf("plain Go computes something else on another architecture: %v", digests)
 	}
 }
 
-func buildSweep(t *testing.T) string {
+// buildSweep makes the program that compares the kernels of an architecture.
+func buildSweep(t *testing.T, arch string) string {
 	ks := rowKernels(t)
 	dir := t.TempDir()
 	files, err := codegen.RuntimeFiles("rt/")
@@ -112,7 +142,7 @@ func buildSweep(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var tables strings.Builder
-	for _, target := range everything() {
+	for _, target := range targets.For(arch) {
 		u, err := target.Emit(ks)
 		if err != nil {
 			t.Fatal(err)
@@ -124,6 +154,31 @@ func buildSweep(t *testing.T) string {
 		}
 		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}}, %s},\n", target.ISA(), u.Gemm, rowList(u.Rows), need)
 	}
+	src, err := os.ReadFile("testdata/sweep/main.go.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufferTable(ks)).Replace(string(src))
+	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")})
+	for _, f := range files {
+		path := filepath.Join(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		data := strings.Replace(string(f.Data), "package model\n", "package main\n", 1)
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(dir, "sweep")
+	if err := driver.GoBuild(dir, ".", bin, "linux", arch); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// bufferTable lists the kernels' buffers as the sweep wants them.
+func bufferTable(ks []*loop.Kernel) string {
 	var bufs strings.Builder
 	for _, k := range ks {
 		fmt.Fprintf(&bufs, "\t{%q, []int{", k.Name)
@@ -139,27 +194,7 @@ func buildSweep(t *testing.T) string {
 		}
 		bufs.WriteString("}},\n")
 	}
-	src, err := os.ReadFile("testdata/sweep/main.go.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufs.String()).Replace(string(src))
-	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")})
-	for _, f := range files {
-		path := filepath.Join(dir, f.Path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		data := strings.Replace(string(f.Data), "package model\n", "package main\n", 1)
-		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	bin := filepath.Join(dir, "sweep")
-	if err := driver.GoBuild(dir, ".", bin, "", ""); err != nil {
-		t.Fatal(err)
-	}
-	return bin
+	return bufs.String()
 }
 
 // rowList names the kernels; where a target refuses one, plain Go stands in.

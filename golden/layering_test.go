@@ -21,9 +21,11 @@ var allowed = map[string][]string{
 	"mmc/runtime":              {},
 	"mmc/codegen":              {"mmc/ir", "mmc/ir/op", "mmc/ir/sym", "mmc/ir/loop", "mmc/runtime"},
 	"mmc/targets/purego":       {"mmc/codegen", "mmc/ir/loop"},
+	"mmc/targets":              {"mmc/codegen", "mmc/targets/amd64", "mmc/targets/arm64", "mmc/targets/purego"},
 	"mmc/targets/amd64":        {"mmc/codegen", "mmc/ir/loop"},
+	"mmc/targets/arm64":        {"mmc/codegen", "mmc/ir/loop"},
 	"mmc/driver":               {"mmc/codegen", "mmc/frontend/onnx", "mmc/passes", "mmc/ir", "mmc/ir/sym", "mmc/ir/loop", "mmc/runtime"},
-	"mmc/cmd/mmc":              {"mmc/driver", "mmc/codegen", "mmc/frontend/onnx", "mmc/passes", "mmc/runtime", "mmc/targets/amd64", "mmc/targets/purego"},
+	"mmc/cmd/mmc":              {"mmc/driver", "mmc/codegen", "mmc/frontend/onnx", "mmc/passes", "mmc/runtime", "mmc/targets"},
 	"mmc/bench/probe":          {"mmc/runtime"},
 	"mmc/golden":               {},
 }

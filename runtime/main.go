@@ -108,7 +108,7 @@ func (c *cli) flags(cmd, help string) *flag.FlagSet {
 		fs.PrintDefaults()
 	}
 	threads, _ := strconv.Atoi(os.Getenv("MMC_THREADS"))
-	fs.StringVar(&c.isa, "isa", os.Getenv("MMC_ISA"), "instruction set: avx512, avx2, purego; the best there is by default")
+	fs.StringVar(&c.isa, "isa", os.Getenv("MMC_ISA"), "instruction set: avx512, avx2, neon, purego; the best there is by default")
 	fs.IntVar(&c.threads, "threads", threads, "worker threads; as many as there are cores by default")
 	fs.BoolVar(&c.json, "json", false, "print one JSON document")
 	fs.BoolVar(&c.quiet, "quiet", false, "print results only")

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"mmc/driver"
+	"mmc/targets"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 // modelFlags are common to the commands that read a model.
 type modelFlags struct {
 	Target     string            `help:"GOOS/GOARCH, or purego; this machine by default." placeholder:"OS/ARCH"`
-	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, purego); by default several, picked at start."`
+	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, neon, purego); by default several, picked at start."`
 	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
 	Dtype      string            `help:"Arithmetic; f32 is the only one so far." default:"f32" enum:"f32"`
 	Threads    int               `help:"Worker threads of a run; 0 for as many as there are cores."`
@@ -218,5 +219,5 @@ type opsCmd struct {
 }
 
 func (c *opsCmd) Run() error {
-	return driver.Ops(os.Stdout, c.JSON, []string{"purego", "avx2", "avx512"})
+	return driver.Ops(os.Stdout, c.JSON, targets.Names())
 }

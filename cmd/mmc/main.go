@@ -14,16 +14,8 @@ import (
 	"mmc/frontend/onnx"
 	"mmc/passes"
 	"mmc/runtime"
-
-	"mmc/targets/amd64"
-	"mmc/targets/purego"
+	"mmc/targets"
 )
-
-// targets are the kernels of each GOARCH, best first; purego is what every other one gets.
-var targets = map[string][]codegen.Target{
-	"amd64": {purego.New(), amd64.AVX512(), amd64.AVX2()},
-	"":      {purego.New()},
-}
 
 var cli struct {
 	Build   buildCmd   `cmd:"" help:"Compile a model to a standalone binary. Example: mmc build model.onnx -o embed"`
@@ -84,9 +76,9 @@ var errTarget = errors.New("target not available")
 func targetsFor(target, isa string) (goos, goarch string, list []codegen.Target, err error) {
 	switch {
 	case target == "purego":
-		list = targets[""]
+		list = targets.For("")
 	case target == "":
-		list = targets[hostArch]
+		list = targets.For(hostArch)
 		goos, goarch = hostOS, hostArch
 	default:
 		var ok bool
@@ -94,20 +86,17 @@ func targetsFor(target, isa string) (goos, goarch string, list []codegen.Target,
 		if !ok || strings.Contains(goarch, "+") {
 			return "", "", nil, fmt.Errorf("%w: %q (linux/amd64, linux/arm64, purego or another GOOS/GOARCH)", errTarget, target)
 		}
-		list = targets[goarch]
-	}
-	if list == nil {
-		list = targets[""]
+		list = targets.For(goarch)
 	}
 	if isa == "" || isa == "purego" {
 		if isa == "purego" {
-			list = targets[""]
+			list = targets.For("")
 		}
 		return goos, goarch, list, nil
 	}
 	for _, t := range list {
 		if t.ISA() == isa {
-			return goos, goarch, []codegen.Target{targets[""][0], t}, nil
+			return goos, goarch, []codegen.Target{list[0], t}, nil
 		}
 	}
 	return "", "", nil, fmt.Errorf("%w: instruction set %q for %s/%s", errTarget, isa, goos, goarch)

@@ -32,8 +32,7 @@ func (w *asm) row(t target, name string, k *loop.Kernel) bool {
 		return false
 	}
 	inner := &asm{consts: w.consts}
-	e := &rowEmitter{asm: inner, t: t, k: k, regs: map[loop.Val]int{}, acc: map[loop.Val][2]int{}}
-	e.lastUses()
+	e := &rowEmitter{asm: inner, t: t, k: k, regs: map[loop.Val]int{}, acc: map[loop.Val][2]int{}, last: k.LastUses()}
 	e.freeAll()
 	e.kernel(name)
 	w.data.WriteString(inner.data.String())
@@ -55,30 +54,6 @@ func (e *rowEmitter) freeAll() {
 	}
 	for i := 7; i >= 2; i-- {
 		e.mask = append(e.mask, i)
-	}
-}
-
-// lastUses finds the position after which a value's register is free: a value from before a loop lives to the loop's end.
-func (e *rowEmitter) lastUses() {
-	e.last = map[loop.Val]int{}
-	stageOf := map[loop.Val]int{}
-	pos := 0
-	for si, s := range e.k.Stages {
-		end := pos + len(s.Insts)
-		for _, v := range s.Insts {
-			stageOf[v] = si
-			for _, a := range e.k.Insts[v].Args {
-				if a == loop.None {
-					continue
-				}
-				e.last[a] = pos
-				if s.Loop && stageOf[a] != si {
-					e.last[a] = end
-				}
-			}
-			pos++
-		}
-		pos++
 	}
 }
 

@@ -1,0 +1,77 @@
+package arm64
+
+import (
+	"fmt"
+	"strings"
+)
+
+// vector is the table of A64 encodings that Go's assembler lacks, with all register fields zero: Arm Architecture Reference
+// Manual (DDI 0487), C7.2. Operand order is that of the manual: Vd, Vn, Vm.
+var vector = map[string]struct {
+	bits uint32
+	args int    // registers
+	lane string // arrangement of the operands
+}{
+	"fadd":   {0x4e20d400, 3, "4s"},
+	"fsub":   {0x4ea0d400, 3, "4s"},
+	"fmul":   {0x6e20dc00, 3, "4s"},
+	"fdiv":   {0x6e20fc00, 3, "4s"},
+	"fmla":   {0x4e20cc00, 3, "4s"},
+	"fcmeq":  {0x4e20e400, 3, "4s"},
+	"fcmge":  {0x6e20e400, 3, "4s"},
+	"fcmgt":  {0x6ea0e400, 3, "4s"},
+	"and":    {0x4e201c00, 3, "16b"},
+	"orr":    {0x4ea01c00, 3, "16b"},
+	"eor":    {0x6e201c00, 3, "16b"},
+	"bsl":    {0x6e601c00, 3, "16b"},
+	"bit":    {0x6ea01c00, 3, "16b"},
+	"add":    {0x4ea08400, 3, "4s"},
+	"fabs":   {0x4ea0f800, 2, "4s"},
+	"fneg":   {0x6ea0f800, 2, "4s"},
+	"fsqrt":  {0x6ea1f800, 2, "4s"},
+	"frintn": {0x4e218800, 2, "4s"},
+	"frintm": {0x4e219800, 2, "4s"},
+	"frintp": {0x4ea18800, 2, "4s"},
+	"frintz": {0x4ea19800, 2, "4s"},
+	"fcvtns": {0x4e21a800, 2, "4s"},
+	"mvn":    {0x6e205800, 2, "16b"},
+}
+
+// encode is the instruction name on registers d, n and, if it has three operands, m, and its text.
+func encode(name string, d, n, m int) (uint32, string) {
+	e := vector[name]
+	regs := []int{d, n, m}[:e.args]
+	bits := e.bits | uint32(n)<<5 | uint32(d)
+	if e.args == 3 {
+		bits |= uint32(m) << 16
+	}
+	var text []string
+	for _, r := range regs {
+		text = append(text, fmt.Sprintf("v%d.%s", r, e.lane))
+	}
+	return bits, name + " " + strings.Join(text, ", ")
+}
+
+// fmlaLane is fmla with one lane of the last operand: Vd += Vn * Vm[lane].
+func fmlaLane(d, n, m, lane int) (uint32, string) {
+	bits := 0x4f801000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11 | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
+	return bits, fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane)
+}
+
+// dupLane spreads one lane of Vn.
+func dupLane(d, n, lane int) (uint32, string) {
+	bits := 0x4e040400 | uint32(lane)<<19 | uint32(n)<<5 | uint32(d)
+	return bits, fmt.Sprintf("dup v%d.4s, v%d.s[%d]", d, n, lane)
+}
+
+// ext is bytes at … at+15 of Vm:Vn.
+func ext(d, n, m, at int) (uint32, string) {
+	bits := 0x6e000000 | uint32(m)<<16 | uint32(at)<<11 | uint32(n)<<5 | uint32(d)
+	return bits, fmt.Sprintf("ext v%d.16b, v%d.16b, v%d.16b, #%d", d, n, m, at)
+}
+
+// shl shifts the lanes left by a constant below 32.
+func shl(d, n, by int) (uint32, string) {
+	bits := 0x4f005400 | uint32(32+by)<<16 | uint32(n)<<5 | uint32(d)
+	return bits, fmt.Sprintf("shl v%d.4s, v%d.4s, #%d", d, n, by)
+}

@@ -1,0 +1,24 @@
+// Package targets lists the instruction sets. It must not know how any of them makes its kernels.
+package targets
+
+import (
+	"mmc/codegen"
+	"mmc/targets/amd64"
+	"mmc/targets/arm64"
+	"mmc/targets/purego"
+)
+
+// For is the targets of a GOARCH: plain Go, which everything falls back on, then the others, best first.
+func For(goarch string) []codegen.Target {
+	list := []codegen.Target{purego.New()}
+	switch goarch {
+	case "amd64":
+		list = append(list, amd64.AVX512(), amd64.AVX2())
+	case "arm64":
+		list = append(list, arm64.NEON())
+	}
+	return list
+}
+
+// Names is every --isa there is.
+func Names() []string { return []string{"purego", "avx2", "avx512", "neon"} }
