@@ -57,14 +57,15 @@ type Suite struct {
 	dir      string
 }
 
-// BuildSuite emits every program as a package of one module and builds a binary whose first argument picks the program.
-func BuildSuite(list []*Compiled) (*Suite, error) {
+// BuildSuite emits every program as a package of one module and builds a binary, for this machine if goos and goarch are empty, whose
+// first argument picks the program.
+func BuildSuite(list []*Compiled, goos, goarch string) (*Suite, error) {
 	dir, err := os.MkdirTemp("", "mmc-suite-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Suite{Programs: list, Binary: filepath.Join(dir, "suite"), dir: dir}
-	if err := s.build(); err != nil {
+	if err := s.build(goos, goarch); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func BuildSuite(list []*Compiled) (*Suite, error) {
 // Close removes the suite's files.
 func (s *Suite) Close() { os.RemoveAll(s.dir) }
 
-func (s *Suite) build() error {
+func (s *Suite) build(goos, goarch string) error {
 	files, err := codegen.RuntimeFiles("rt/")
 	if err != nil {
 		return err
@@ -103,5 +104,5 @@ func (s *Suite) build() error {
 	if err := writeFiles(s.dir, files); err != nil {
 		return err
 	}
-	return GoBuild(s.dir, ".", s.Binary, "", "")
+	return GoBuild(s.dir, ".", s.Binary, goos, goarch)
 }

@@ -85,7 +85,7 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	if len(list) == 0 {
 		return results, nil
 	}
-	s, err := BuildSuite(list)
+	s, err := BuildSuite(list, "", "")
 	if err != nil {
 		return nil, err
 	}

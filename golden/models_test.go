@@ -50,28 +50,33 @@ func TestMiniLM(t *testing.T) {
 // checkModels wants every data set within the default tolerance, and the same bits on every flavour and for one, two and four
 // threads; the digests are kept in models/sha256.txt.
 func checkModels(t *testing.T, list []model) {
-	var programs []*driver.Compiled
+	var compiled []*driver.Compiled
 	for _, m := range list {
-		programs = append(programs, compile(t, m.file))
+		compiled = append(compiled, compile(t, m.file))
 	}
-	s := suite(t, programs)
 	want := readDigests(t)
-	for i, m := range list {
-		for _, isa := range flavours() {
-			for _, threads := range []string{"1", "2", "4"} {
-				var doc struct{ Results []rt.SetResult }
-				runProgram(t, s, i, &doc, "test", "--json", "--isa", isa, "--threads", threads, m.sets)
-				if len(doc.Results) == 0 {
-					t.Fatalf("%s: no data sets", m.file)
-				}
-				for _, r := range doc.Results {
-					checkSet(t, m, r, want)
-				}
+	for _, s := range suites(t, compiled) {
+		for i, m := range list {
+			for _, isa := range s.flavours {
+				checkModel(t, s, i, m, isa, want)
 			}
 		}
 	}
 	if os.Getenv("MMC_UPDATE") != "" {
 		writeDigests(t, want)
+	}
+}
+
+func checkModel(t *testing.T, s programs, i int, m model, isa string, want map[string]string) {
+	for _, threads := range []string{"1", "2", "4"} {
+		var doc struct{ Results []rt.SetResult }
+		runProgram(t, s, i, &doc, "test", "--json", "--isa", isa, "--threads", threads, m.sets)
+		if len(doc.Results) == 0 {
+			t.Fatalf("%s: no data sets", m.file)
+		}
+		for _, r := range doc.Results {
+			checkSet(t, m, r, want)
+		}
 	}
 }
 
@@ -119,11 +124,11 @@ func writeDigests(t *testing.T, m map[string]string) {
 
 // TestZooAccuracy reproduces the accuracy that about.json states, on the whole held-out set, to the digits given there.
 func TestZooAccuracy(t *testing.T) {
-	var programs []*driver.Compiled
+	var compiled []*driver.Compiled
 	for _, m := range own {
-		programs = append(programs, compile(t, m.file))
+		compiled = append(compiled, compile(t, m.file))
 	}
-	s := suite(t, programs)
+	s := suite(t, compiled)
 	for i, m := range own {
 		var about struct {
 			Accuracy map[string]any `json:"accuracy"`
@@ -148,7 +153,7 @@ func TestZooAccuracy(t *testing.T) {
 	}
 }
 
-func digitsAccuracy(t *testing.T, s *driver.Suite, i int, set map[string]*rt.Value) any {
+func digitsAccuracy(t *testing.T, s programs, i int, set map[string]*rt.Value) any {
 	img, labels := set["images"], set["labels"]
 	x := &rt.Value{Elem: rt.F32, Shape: []int{img.Shape[0], 1, img.Shape[1], img.Shape[2]}}
 	for k := range img.Data {
@@ -164,7 +169,7 @@ func digitsAccuracy(t *testing.T, s *driver.Suite, i int, set map[string]*rt.Val
 	return round4(float64(right) / float64(img.Shape[0]))
 }
 
-func datesAccuracy(t *testing.T, s *driver.Suite, i int, set map[string]*rt.Value) any {
+func datesAccuracy(t *testing.T, s programs, i int, set map[string]*rt.Value) any {
 	ids, labels := set["input_ids"], set["labels"]
 	n, width := ids.Shape[0], ids.Shape[1]
 	in := [3]*rt.Value{}
@@ -214,7 +219,7 @@ func argmax(v *rt.Value, r int) int {
 }
 
 // runOnce runs program i on tensors, in the order of its inputs, and reads its first output.
-func runOnce(t *testing.T, s *driver.Suite, i int, in ...*rt.Value) *rt.Value {
+func runOnce(t *testing.T, s programs, i int, in ...*rt.Value) *rt.Value {
 	t.Helper()
 	dir := t.TempDir()
 	var info struct{ Inputs []struct{ Name string } }

@@ -34,7 +34,7 @@ var vector = map[string]struct {
 	"frintp": {0x4ea18800, 2, "4s"},
 	"frintz": {0x4ea19800, 2, "4s"},
 	"fcvtns": {0x4e21a800, 2, "4s"},
-	"mvn":    {0x6e205800, 2, "16b"},
+	"not":    {0x6e205800, 2, "16b"},
 }
 
 // encode is the instruction name on registers d, n and, if it has three operands, m, and its text.

@@ -87,7 +87,9 @@ func (e *rowEmitter) kernel(name string) {
 		e.text("//\t%s\n", line)
 	}
 	e.text("//\n// func %s(n int, p *rt.Ptrs)\nTEXT ·%s(SB), 0, $%d-16\n", name, name, 64*len(e.place))
-	e.i("MOVD", "$consts<>(SB)", "R19")
+	if e.usesConstants() {
+		e.i("MOVD", "$consts<>(SB)", "R19")
+	}
 	e.loadBuffers()
 	for i, s := range e.k.Stages {
 		if s.Loop {
@@ -102,6 +104,16 @@ func (e *rowEmitter) kernel(name string) {
 	}
 	e.i("RET")
 	e.text("\n")
+}
+
+// usesConstants reports whether an instruction needs one: as an operand, as a neutral element or within its own expansion.
+func (e *rowEmitter) usesConstants() bool {
+	for _, in := range e.k.Insts {
+		if in.Code == loop.Const || in.Code == loop.Scale || in.Code == loop.CopySign || neutral[in.Code] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *rowEmitter) loadBuffers() {

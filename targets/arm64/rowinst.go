@@ -11,7 +11,7 @@ var arithmetic = map[loop.Code]string{loop.Add: "fadd", loop.Sub: "fsub", loop.M
 	loop.Or: "orr", loop.Xor: "eor", loop.Eq: "fcmeq"}
 
 var unary = map[loop.Code]string{loop.Neg: "fneg", loop.Abs: "fabs", loop.Sqrt: "fsqrt", loop.Round: "frintn", loop.Floor: "frintm",
-	loop.Ceil: "frintp", loop.Trunc: "frintz", loop.Not: "mvn"}
+	loop.Ceil: "frintp", loop.Trunc: "frintz", loop.Not: "not"}
 
 // reversed comparisons: a < b is b > a.
 var reversed = map[loop.Code]string{loop.Lt: "fcmgt", loop.Le: "fcmge"}
