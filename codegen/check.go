@@ -11,6 +11,9 @@ import (
 // allowedImports are what emitted packages may import, besides the module's own.
 var allowedImports = map[string]bool{"context": true, "embed": true, "os": true, "testing": true, "math": true, "unsafe": true}
 
+// allowedDirectives are the compiler directives in what we emit, besides build constraints.
+var allowedDirectives = map[string]bool{"//go:embed weights.bin": true, "//go:embed kernels.ptx": true, "//go:noescape": true}
+
 // check parses emitted Go files again and refuses what the emitter never means to write: other imports, init functions,
 // directives, cgo. The runtime's files are ours and only parsed.
 func check(files []File) error {
@@ -43,7 +46,7 @@ func checkFile(f File) error {
 	}
 	for _, g := range tree.Comments {
 		for _, c := range g.List {
-			if text := c.Text; strings.HasPrefix(text, "//go:") && !strings.HasPrefix(text, "//go:build ") && text != "//go:embed weights.bin" && text != "//go:noescape" {
+			if text := c.Text; strings.HasPrefix(text, "//go:") && !strings.HasPrefix(text, "//go:build ") && !allowedDirectives[text] {
 				return fmt.Errorf("directive %q", text)
 			}
 		}

@@ -18,6 +18,8 @@ type Options struct {
 	Digest  string // of the model file
 	Package string // package of the program, default "model"
 	Module  string // module path, default "model"
+
+	Accelerator *Accelerator // nil for the CPU alone
 }
 
 func (o *Options) defaults() {
@@ -46,6 +48,9 @@ func Program(p *Plan, targets []Target, o Options) ([]File, error) {
 	kernels, err := kernelFiles(p, targets, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.Accelerator != nil {
+		kernels = append(kernels, o.localise(o.Accelerator.Emit(p.Kernels, p.uses()))...)
 	}
 	for _, f := range kernels {
 		if strings.HasSuffix(f.Path, ".go") {
@@ -76,8 +81,17 @@ func Module(program []File, o Options) ([]File, error) {
 		return nil, err
 	}
 	files = append(files, rt...)
+	mod := "module " + o.Module + "\n\ngo 1.26\n"
+	if a := o.Accelerator; a != nil {
+		more, err := AcceleratorFiles(o)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, append(more, File{"go.sum", []byte(a.Sums)})...)
+		mod += a.Requirement()
+	}
 	files = append(files,
-		File{"go.mod", []byte("module " + o.Module + "\n\ngo 1.26\n")},
+		File{"go.mod", []byte(mod)},
 		File{"cmd/model/main.go", []byte(mainFile(o))},
 		File{"model_test.go", []byte(testFile(o))},
 	)
@@ -114,11 +128,7 @@ func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.ISA(), err)
 		}
-		for _, f := range u.Files {
-			f.Data = bytes.Replace(f.Data, []byte("package model"), []byte("package "+o.Package), 1)
-			f.Data = bytes.Replace(f.Data, []byte(`"model/rt"`), []byte(strconv.Quote(o.Module+"/rt")), 1)
-			files = append(files, f)
-		}
+		files = append(files, o.localise(u.Files)...)
 		all[t.ISA()] = kernelTable(t, u, all["purego"] != "" || t.ISA() == "purego")
 		byArch[t.Arch()] = append(byArch[t.Arch()], t.ISA())
 	}
@@ -129,6 +139,18 @@ func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {
 		files = append(files, otherFile(byArch, o))
 	}
 	return files, nil
+}
+
+// localise gives files the program's package and module.
+func (o *Options) localise(files []File) []File {
+	for i := range files {
+		f := &files[i]
+		if strings.HasSuffix(f.Path, ".go") {
+			f.Data = bytes.Replace(f.Data, []byte("package model"), []byte("package "+o.Package), 1)
+			f.Data = bytes.ReplaceAll(f.Data, []byte(`"model/rt`), []byte(`"`+o.Module+"/rt"))
+		}
+	}
+	return files
 }
 
 func kernelTable(t Target, u *Unit, fallback bool) string {
@@ -460,7 +482,11 @@ func modelFile(p *Plan, o Options) string {
 	for _, m := range p.Outputs {
 		w.f("%d,", m.Index)
 	}
-	w.f("},\nFlavours: flavours,\nWeights: weights,\nSlotSizes: slotSizes,\nOutShapes: outShapes,\nLimits: limits,\nForward: forward,\n}\n")
+	w.f("},\n")
+	if o.Accelerator != nil {
+		w.f("Open: openDevice,\n")
+	}
+	w.f("Flavours: flavours,\nWeights: weights,\nSlotSizes: slotSizes,\nOutShapes: outShapes,\nLimits: limits,\nForward: forward,\n}\n")
 	return w.body.String()
 }
 

@@ -24,7 +24,10 @@ type Options struct {
 	Targets    []codegen.Target
 	GOOS       string
 	GOARCH     string
-	TestData   string // folder of data sets to put into the emitted module
+
+	Accelerator *codegen.Accelerator // beside the CPU, or nil
+
+	TestData string // folder of data sets to put into the emitted module
 }
 
 // Compiled is a model on its way to a binary.
@@ -94,11 +97,12 @@ func (c *Compiled) Emit(dir string) error {
 	if err := prepareDir(dir); err != nil {
 		return err
 	}
-	program, err := c.program(dir, codegen.Options{})
+	o := codegen.Options{Accelerator: c.o.Accelerator}
+	program, err := c.program(dir, o)
 	if err != nil {
 		return err
 	}
-	files, err := codegen.Module(program, codegen.Options{})
+	files, err := codegen.Module(program, o)
 	if err != nil {
 		return err
 	}

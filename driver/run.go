@@ -43,11 +43,12 @@ func (c *Compiled) Cached() (string, error) {
 }
 
 func (c *Compiled) sources() ([]codegen.File, error) {
-	program, err := codegen.Program(c.Plan, c.o.Targets, codegen.Options{Digest: c.Model.Digest})
+	o := codegen.Options{Digest: c.Model.Digest, Accelerator: c.o.Accelerator}
+	program, err := codegen.Program(c.Plan, c.o.Targets, o)
 	if err != nil {
 		return nil, err
 	}
-	return codegen.Module(program, codegen.Options{})
+	return codegen.Module(program, o)
 }
 
 // Suite is several models in one module: one go build for all of them.
@@ -87,7 +88,7 @@ func (s *Suite) build(goos, goarch string) error {
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return err
 		}
-		program, err := c.program(sub, codegen.Options{Package: pkg})
+		program, err := c.program(sub, codegen.Options{Package: pkg, Accelerator: c.o.Accelerator})
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Path, err)
 		}
@@ -97,9 +98,18 @@ func (s *Suite) build(goos, goarch string) error {
 		fmt.Fprintf(&imports, "\t\"model/%s\"\n", pkg)
 		fmt.Fprintf(&table, "\t&%s.Program,\n", pkg)
 	}
+	mod := "module model\n\ngo 1.26\n"
+	if a := s.Programs[0].o.Accelerator; a != nil {
+		more, err := codegen.AcceleratorFiles(codegen.Options{Accelerator: a})
+		if err != nil {
+			return err
+		}
+		files = append(files, append(more, codegen.File{Path: "go.sum", Data: []byte(a.Sums)})...)
+		mod += a.Requirement()
+	}
 	main := "package main\n\nimport (\n\t\"os\"\n\t\"strconv\"\n\n\t\"model/rt\"\n" + imports.String() + ")\n\nvar programs = []*rt.Program{\n" + table.String() +
 		"}\n\nfunc main() {\n\ti, _ := strconv.Atoi(os.Args[1])\n\tos.Exit(rt.Main(programs[i], os.Args[2:]))\n}\n"
-	files = append(files, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")}, codegen.File{Path: "main.go", Data: []byte(main)})
+	files = append(files, codegen.File{Path: "go.mod", Data: []byte(mod)}, codegen.File{Path: "main.go", Data: []byte(main)})
 	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
 	if err := writeFiles(s.dir, files); err != nil {
 		return err

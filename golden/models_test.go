@@ -27,7 +27,9 @@ var own = []model{
 // TestOwnModels runs the models of this repository; TestSharedModels the BERT- and ViT-like f32 ones beside it.
 func TestOwnModels(t *testing.T) { checkModels(t, own) }
 
-func TestSharedModels(t *testing.T) {
+func TestSharedModels(t *testing.T) { checkModels(t, sharedModels(t)) }
+
+func sharedModels(t *testing.T) []model {
 	dir := shared(t, "models")
 	var list []model
 	for _, name := range []string{"tiny-bert", "tiny-bert-classify", "tiny-bert-classify-dynamo", "tiny-bert-dynamo", "tiny-bert-dynamo23",
@@ -35,7 +37,7 @@ func TestSharedModels(t *testing.T) {
 		"tiny-videomae", "tiny-videomae-dynamo", "tiny-vit-interpolate", "tiny-vit-interpolate-dynamo", "tiny-yolos", "tiny-yolos-dynamo"} {
 		list = append(list, model{filepath.Join(dir, name, "model.onnx"), filepath.Join(dir, name)})
 	}
-	checkModels(t, list)
+	return list
 }
 
 // TestMiniLM runs the real sentence-embedding model that MMC_MINILM names, a download of 90 MB.

@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,14 +9,18 @@ import (
 	"strings"
 	"testing"
 
+	"mmc/codegen"
+	"mmc/driver"
+	"mmc/golden/ptxsim"
 	"mmc/ir/loop"
+	"mmc/runtime"
 	"mmc/targets/ptx"
 )
 
 // ptxModule is the PTX of all row kernels in every use.
 func ptxModule(t *testing.T) string {
 	ks := rowKernels(t)
-	uses := make([]ptx.Use, len(ks))
+	uses := make([]codegen.Use, len(ks))
 	for i, k := range ks {
 		uses[i].Rows = true
 		uses[i].Epilogue = elementwise(k)
@@ -67,5 +72,71 @@ func TestPTXAssembles(t *testing.T) {
 		if !strings.Contains(string(out), "registers") {
 			t.Errorf("%s: no report: %s", arch, out)
 		}
+	}
+}
+
+// simulated is the CUDA accelerator with the interpreter in the driver's place.
+func simulated() *codegen.Accelerator {
+	a := ptx.CUDA()
+	packages := a.Runtime
+	a.Require, a.Sums = "", ""
+	a.Runtime = func() ([]codegen.File, error) {
+		all, err := packages()
+		if err != nil {
+			return nil, err
+		}
+		var files []codegen.File
+		for _, f := range all {
+			if !strings.Contains(f.Path, "libcuda") {
+				files = append(files, f)
+			}
+		}
+		const dir = "rt/cuda/libcuda/"
+		stand, err := os.ReadFile("testdata/simulated/libcuda.go.txt")
+		files = append(files, codegen.File{Path: dir + "libcuda.go", Data: stand})
+		sources, _ := filepath.Glob("ptxsim/*.go")
+		for _, src := range sources {
+			data, e := os.ReadFile(src)
+			err = errors.Join(err, e)
+			files = append(files, codegen.File{Path: dir + src, Data: data})
+		}
+		return files, err
+	}
+	return a
+}
+
+// simulatedSuite builds models to run on the interpreter.
+func simulatedSuite(t *testing.T, list []model) programs {
+	var compiled []*driver.Compiled
+	for _, m := range list {
+		c, err := driver.Compile(m.file, driver.Options{Targets: everything(), Accelerator: simulated()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		compiled = append(compiled, c)
+	}
+	return suite(t, compiled)
+}
+
+// TestPTXModels runs models on the interpreter: every data set within tolerance, with the CPU's bits.
+func TestPTXModels(t *testing.T) {
+	list := append(append([]model{}, own...), sharedModels(t)...)
+	s, want := simulatedSuite(t, list), readDigests(t)
+	for i, m := range list {
+		var doc struct{ Results []rt.SetResult }
+		runProgram(t, s, i, &doc, "test", "--json", "--isa", rt.Accelerator, m.sets)
+		for _, r := range doc.Results {
+			if r.ISA != rt.Accelerator {
+				t.Errorf("%s ran on %s", m.file, r.ISA)
+			}
+			checkSet(t, m, r, want)
+		}
+	}
+}
+
+// TestPTXParses: the interpreter must know every instruction that can be emitted.
+func TestPTXParses(t *testing.T) {
+	if _, err := ptxsim.Parse(ptxModule(t)); err != nil {
+		t.Fatal(err)
 	}
 }

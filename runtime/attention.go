@@ -20,6 +20,9 @@ type Attention struct {
 
 // Attention runs the operator.
 func (s *Session) Attention(a Attention) {
+	if s.dev != nil && s.dev.Attention != nil && s.dev.Attention(&a) {
+		return
+	}
 	s.enter()
 	s.att = a
 	if a.M*a.S > 0 {

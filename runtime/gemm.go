@@ -181,6 +181,9 @@ func (s *Session) Linear(l Linear) {
 	if l.M == 0 {
 		return
 	}
+	if s.dev != nil && s.dev.Linear != nil && s.dev.Linear(&l) {
+		return
+	}
 	s.enter()
 	s.lin = l
 	s.parallel(l.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
@@ -261,6 +264,9 @@ type MatMul struct {
 
 // MatMul runs the product.
 func (s *Session) MatMul(m MatMul) {
+	if s.dev != nil && s.dev.MatMul != nil && s.dev.MatMul(&m) {
+		return
+	}
 	s.enter()
 	s.mm = m
 	n := m.Batch[0] * m.Batch[1] * m.Batch[2]

@@ -108,7 +108,7 @@ func (c *cli) flags(cmd, help string) *flag.FlagSet {
 		fs.PrintDefaults()
 	}
 	threads, _ := strconv.Atoi(os.Getenv("MMC_THREADS"))
-	fs.StringVar(&c.isa, "isa", os.Getenv("MMC_ISA"), "instruction set: avx512, avx2, neon, purego; the best there is by default")
+	fs.StringVar(&c.isa, "isa", os.Getenv("MMC_ISA"), "instruction set: cuda, avx512, avx2, neon, purego; the best there is by default")
 	fs.IntVar(&c.threads, "threads", threads, "worker threads; as many as there are cores by default")
 	fs.BoolVar(&c.json, "json", false, "print one JSON document")
 	fs.BoolVar(&c.quiet, "quiet", false, "print results only")
@@ -148,6 +148,7 @@ func exitCode(err error) int {
 		return ExitOK
 	}
 	var na *NotAvailable
+	var nd *NoDevice
 	var in *InputError
 	var us usageError
 	if !errors.Is(err, errMismatch) {
@@ -156,7 +157,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errMismatch):
 		return ExitMismatch
-	case errors.As(err, &na):
+	case errors.As(err, &na), errors.As(err, &nd):
 		return ExitNotAvailable
 	case errors.As(err, &in), errors.As(err, &us):
 		return ExitUsage

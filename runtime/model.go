@@ -85,6 +85,7 @@ type Program struct {
 	OutSlots        []int
 	Flavours        []Flavour
 	Weights         string
+	Open            func(p *Program) (*Device, error) // the accelerator, or nil
 	SlotSizes       func(d, size []int)
 	OutShapes       func(d []int, shape [][]int)
 	Limits          func(d []int) (which, small, large int)
@@ -126,22 +127,75 @@ type Model struct {
 	team *Team
 	mu   sync.Mutex
 	free []*Call
+
+	dev     *Device
+	weights Ptr
 }
 
-// NewModel prepares a program.
+// NewModel prepares a program. With an accelerator and no ISA asked for, or its own, the program runs there; where there is no
+// accelerator it runs on the CPU.
 func NewModel(p *Program, o Options) (*Model, error) {
-	k, err := p.Pick(o.ISA)
+	dev, err := p.device(o.ISA)
+	if err != nil {
+		return nil, err
+	}
+	isa := o.ISA
+	if dev != nil {
+		isa = ""
+	}
+	k, err := p.Pick(isa)
 	if err != nil {
 		return nil, err
 	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	return &Model{prog: p, k: k, team: NewTeam(o.Threads)}, nil
+	m := &Model{prog: p, k: k, team: NewTeam(o.Threads), dev: dev, weights: Ptr(unsafe.StringData(p.Weights))}
+	if dev != nil && len(p.Weights) > 0 {
+		w, err := dev.Alloc(len(p.Weights))
+		if err != nil {
+			return nil, err
+		}
+		copyBytes(w, m.weights, len(p.Weights))
+		m.weights = w
+	}
+	return m, nil
 }
 
+// Accelerator is the ISA that stands for the program's accelerator.
+const Accelerator = "cuda"
+
+// device opens the accelerator if it is wanted and there is one.
+func (p *Program) device(isa string) (*Device, error) {
+	if p.Open == nil || isa != "" && isa != Accelerator {
+		return nil, nil
+	}
+	dev, err := p.Open(p)
+	if err != nil && isa == Accelerator {
+		return nil, &NoDevice{err}
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return dev, nil
+}
+
+// NoDevice is the error for an accelerator that is asked for and cannot be used.
+type NoDevice struct{ Err error }
+
+func (e *NoDevice) Error() string {
+	return fmt.Sprintf("instruction set %q is not available here: %v", Accelerator, e.Err)
+}
+func (e *NoDevice) Unwrap() error { return e.Err }
+
 // ISA is the instruction set in use; Threads the number of workers.
-func (m *Model) ISA() string  { return m.k.ISA }
+func (m *Model) ISA() string {
+	if m.dev != nil {
+		return Accelerator
+	}
+	return m.k.ISA
+}
+
 func (m *Model) Threads() int { return m.team.Threads() }
 
 // Close ends the workers and gives idle memory back.
@@ -153,6 +207,9 @@ func (m *Model) Close() {
 		c.s.Free()
 	}
 	m.free = nil
+	if m.dev != nil {
+		m.dev.Free(m.weights)
+	}
 }
 
 // Call is one run in the making: inputs are bound, then it runs once.
@@ -184,8 +241,9 @@ func (m *Model) Begin() *Call {
 		return c
 	}
 	p := m.prog
-	c := &Call{m: m, s: NewSession(m.team, m.k, Ptr(unsafe.StringData(p.Weights))), dims: make([]int, len(p.Symbols)),
+	c := &Call{m: m, s: NewSession(m.team, m.k, m.weights), dims: make([]int, len(p.Symbols)),
 		sizes: make([]int, p.Slots), in: make([]bound, len(p.Inputs)), shapes: make([][]int, len(p.Outputs))}
+	c.s.dev = m.dev
 	c.s.In = make([]Ptr, len(p.Inputs))
 	for i := range c.shapes {
 		c.shapes[i] = make([]int, len(p.Outputs[i].Axes))
@@ -260,12 +318,18 @@ func (c *Call) Run() (Result, error) {
 		return Result{}, err
 	}
 	for i := range c.in {
-		c.s.In[i] = c.in[i].p
+		q, err := c.s.input(i, c.in[i].p, c.in[i].n*c.in[i].elem)
+		if err != nil && c.s.err == nil {
+			c.s.err = err
+		}
+		c.s.In[i] = q
 	}
-	p.Forward(c.s, c.dims)
+	if c.s.err == nil {
+		p.Forward(c.s, c.dims)
+	}
 	if err := c.s.End(); err != nil {
 		c.recycle()
-		return Result{}, &InputError{err.Error()}
+		return Result{}, err
 	}
 	return Result{c, c.gen}, nil
 }

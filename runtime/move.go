@@ -15,10 +15,13 @@ type Move struct {
 
 // Move runs the copy.
 func (s *Session) Move(m Move) {
-	s.enter()
 	s.move = m
 	n := &s.move
 	n.join()
+	if s.dev != nil && s.dev.Move != nil && s.dev.Move(n) {
+		return
+	}
+	s.enter()
 	n.outer = 1
 	for a := range n.Rank - 1 {
 		n.outer *= n.Dims[a]
@@ -185,6 +188,7 @@ func (s *Session) im2colTask(_, i int) {
 
 // Iota writes start, start+step, … as 4- or 8-byte integers or f32.
 func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
+	s.host()
 	for i := range n {
 		v := start + i*step
 		switch {
@@ -207,6 +211,7 @@ func (s *Session) Numbers(to Ptr, size int, v ...int) {
 
 // CumSum is the running sum along rows of the given width, of f32, i32 or i64.
 func (s *Session) CumSum(from, to Ptr, rows, width int, e Elem, exclusive, reverse bool) {
+	s.host()
 	n := rows * width
 	switch e {
 	case F32:

@@ -23,10 +23,13 @@ const rowTask = 1 << 13
 
 // Rows runs the nest.
 func (s *Session) Rows(r Rows) {
-	s.enter()
 	s.rows = r
 	n := &s.rows
 	n.join()
+	if s.dev != nil && s.dev.Rows != nil && s.dev.Rows(n) {
+		return
+	}
+	s.enter()
 	n.outer = 1
 	for a := range n.Rank - 1 {
 		n.outer *= n.Dims[a]

@@ -8,6 +8,10 @@ import (
 // Ptr is an address in an arena, in the weights or in a caller's slice.
 type Ptr = unsafe.Pointer
 
+func copyBytes(to, from Ptr, n int) {
+	copy(unsafe.Slice((*byte)(to), n), unsafe.Slice((*byte)(from), n))
+}
+
 // At is p moved by a number of bytes.
 func At(p Ptr, bytes int) Ptr { return unsafe.Add(p, bytes) }
 
@@ -42,6 +46,8 @@ type Session struct {
 	workers []worker
 	err     error
 	stats   *Stats
+	dev     *Device // nil: everything runs on the CPU
+	mem     deviceMemory
 
 	lin  Linear
 	mm   MatMul
@@ -85,17 +91,26 @@ func (s *Session) Begin(sizes []int) error {
 		s.slots[i] = total
 		total += (n + 127) &^ 63
 	}
-	if total > len(s.arena) {
+	s.err = nil
+	if s.dev != nil {
+		if err := s.beginDevice(total); err != nil {
+			return err
+		}
+	} else if total > len(s.arena) {
 		s.arena = nil
 		s.arena = reserve(total + total/8)
 	}
-	s.err = nil
 	s.shared = s.team.begin()
 	return nil
 }
 
 // End finishes a run and gives the first error of its drivers.
 func (s *Session) End() error {
+	if s.dev != nil {
+		if err := s.dev.End(); err != nil && s.err == nil {
+			s.err = err
+		}
+	}
 	if s.shared {
 		s.team.end()
 		s.shared = false
@@ -106,16 +121,22 @@ func (s *Session) End() error {
 // Free drops the arena.
 func (s *Session) Free() {
 	s.arena = nil
+	s.freeDevice()
 }
 
 // Slot is the address of an arena slot; Weight of an offset in the weights.
-func (s *Session) Slot(i int) Ptr { return unsafe.Pointer(&s.arena[s.slots[i]]) }
+func (s *Session) Slot(i int) Ptr {
+	if s.dev != nil {
+		return At(s.mem.arena, s.slots[i])
+	}
+	return unsafe.Pointer(&s.arena[s.slots[i]])
+}
 
 // Weight is an address in the weights.
 func (s *Session) Weight(off int) Ptr { return unsafe.Add(s.weights, off) }
 
 // ArenaBytes is the size of the arena.
-func (s *Session) ArenaBytes() int { return len(s.arena) }
+func (s *Session) ArenaBytes() int { return max(len(s.arena), s.mem.bytes) }
 
 // threads is the number of workers of this run.
 func (s *Session) threads() int {
@@ -136,9 +157,10 @@ func (s *Session) parallel(n int, task func(worker, i int)) {
 	s.team.run(n, task)
 }
 
+// fail ends the run with a fault of the inputs.
 func (s *Session) fail(format string, args ...any) {
 	if s.err == nil {
-		s.err = fmt.Errorf(format, args...)
+		s.err = &InputError{fmt.Sprintf(format, args...)}
 	}
 }
 

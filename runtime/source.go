@@ -6,3 +6,8 @@ import "embed"
 //
 //go:embed *.go *.s
 var Source embed.FS
+
+// CUDA is the source of the packages that reach a GPU, which go into the modules that use one.
+//
+//go:embed cuda/*.go cuda/libcuda/*.go
+var CUDA embed.FS

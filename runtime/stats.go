@@ -26,7 +26,9 @@ func (s *Session) Step(i int) {
 	}
 }
 
+// enter begins a job on the CPU.
 func (s *Session) enter() {
+	s.host()
 	if s.stats != nil {
 		s.stats.start = time.Now()
 	}

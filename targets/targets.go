@@ -5,6 +5,7 @@ import (
 	"mmc/codegen"
 	"mmc/targets/amd64"
 	"mmc/targets/arm64"
+	"mmc/targets/ptx"
 	"mmc/targets/purego"
 )
 
@@ -20,5 +21,13 @@ func For(goarch string) []codegen.Target {
 	return list
 }
 
+// Accelerator is the accelerator of a name, as in linux/amd64+cuda, or nil.
+func Accelerator(name string) *codegen.Accelerator {
+	if name == "cuda" {
+		return ptx.CUDA()
+	}
+	return nil
+}
+
 // Names is every --isa there is.
-func Names() []string { return []string{"purego", "avx2", "avx512", "neon"} }
+func Names() []string { return []string{"purego", "avx2", "avx512", "neon", "cuda"} }

@@ -17,7 +17,7 @@ const (
 
 // modelFlags are common to the commands that read a model.
 type modelFlags struct {
-	Target     string            `help:"GOOS/GOARCH, or purego; this machine by default." placeholder:"OS/ARCH"`
+	Target     string            `help:"GOOS/GOARCH, with +cuda for an NVIDIA GPU too, or purego; this machine by default." placeholder:"OS/ARCH"`
 	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, neon, purego); by default several, picked at start."`
 	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
 	Dtype      string            `help:"Arithmetic; f32 is the only one so far." default:"f32" enum:"f32"`
@@ -31,9 +31,9 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
-	goos, goarch, list, err := targetsFor(f.Target, f.Isa)
+	c, err := targetFor(f.Target, f.Isa)
 	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
-		GOOS: goos, GOARCH: goarch, Targets: list}
+		GOOS: c.goos, GOARCH: c.goarch, Targets: c.kernels, Accelerator: c.accelerator}
 	for _, p := range f.Disable {
 		o.Disable[p] = true
 	}

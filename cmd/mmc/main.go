@@ -72,32 +72,53 @@ func exitCode(err error) int {
 
 var errTarget = errors.New("target not available")
 
-// targetsFor picks the kernels for --target and --isa.
-func targetsFor(target, isa string) (goos, goarch string, list []codegen.Target, err error) {
-	switch {
-	case target == "purego":
-		list = targets.For("")
-	case target == "":
-		list = targets.For(hostArch)
-		goos, goarch = hostOS, hostArch
+// chosen is what --target and --isa ask for.
+type chosen struct {
+	goos, goarch string
+	kernels      []codegen.Target
+	accelerator  *codegen.Accelerator
+}
+
+// targetFor picks the kernels for --target and --isa.
+func targetFor(target, isa string) (c chosen, err error) {
+	switch target {
+	case "purego":
+		c.kernels = targets.For("")
+	case "":
+		c = chosen{goos: hostOS, goarch: hostArch, kernels: targets.For(hostArch)}
 	default:
-		var ok bool
-		goos, goarch, ok = strings.Cut(target, "/")
-		if !ok || strings.Contains(goarch, "+") {
-			return "", "", nil, fmt.Errorf("%w: %q (linux/amd64, linux/arm64, purego or another GOOS/GOARCH)", errTarget, target)
+		if c, err = parseTarget(target); err != nil {
+			return c, err
 		}
-		list = targets.For(goarch)
 	}
-	if isa == "" || isa == "purego" {
-		if isa == "purego" {
-			list = targets.For("")
-		}
-		return goos, goarch, list, nil
+	switch isa {
+	case "", rt.Accelerator:
+		return c, nil
+	case "purego":
+		c.kernels = targets.For("")
+		return c, nil
 	}
-	for _, t := range list {
+	for _, t := range c.kernels {
 		if t.ISA() == isa {
-			return goos, goarch, []codegen.Target{list[0], t}, nil
+			c.kernels = []codegen.Target{c.kernels[0], t}
+			return c, nil
 		}
 	}
-	return "", "", nil, fmt.Errorf("%w: instruction set %q for %s/%s", errTarget, isa, goos, goarch)
+	return c, fmt.Errorf("%w: instruction set %q for %s/%s", errTarget, isa, c.goos, c.goarch)
+}
+
+// parseTarget reads GOOS/GOARCH, with +cuda for kernels on a GPU too.
+func parseTarget(target string) (c chosen, err error) {
+	var ok bool
+	c.goos, c.goarch, ok = strings.Cut(target, "/")
+	arch, accelerator, found := strings.Cut(c.goarch, "+")
+	c.goarch, c.kernels = arch, targets.For(arch)
+	if found {
+		c.accelerator = targets.Accelerator(accelerator)
+		ok = ok && c.accelerator != nil && c.goos == "linux" && (arch == "amd64" || arch == "arm64")
+	}
+	if !ok {
+		return c, fmt.Errorf("%w: %q (linux/amd64, linux/amd64+cuda, linux/arm64, purego or another GOOS/GOARCH)", errTarget, target)
+	}
+	return c, nil
 }

@@ -1,6 +1,9 @@
 package ptx
 
-import "mmc/ir/loop"
+import (
+	"mmc/ir/loop"
+	"mmc/runtime/cuda"
+)
 
 // attRows is how many rows of queries a block has: one for each half of its warps.
 const attRows = 16
@@ -10,7 +13,7 @@ const attRows = 16
 // softmax is the row kernel, so the bits are those of the three steps one by one.
 func attentionEntry(name string, softmax *loop.Kernel) string {
 	comment := name + " computes softmax(Q K' scale + mask) V; the scores stay in shared memory. Softmax is " + softmax.Name
-	return "// The scores.\n.extern .shared .align 16 .b8 " + name + "_scores[];\n\n" + entry(name, comment, attWords, threads, 0, func(a *asm) {
+	return "// The scores.\n.extern .shared .align 16 .b8 " + name + "_scores[];\n\n" + entry(name, comment, cuda.AttWords, threads, 0, func(a *asm) {
 		t := &attention{asm: a}
 		t.addresses(name)
 		t.scoresOf()
@@ -32,8 +35,8 @@ type attention struct {
 func (t *attention) addresses(name string) {
 	t.tid = t.set("r", "mov.u32", "%tid.x")
 	t.row0 = t.set("r", "shl.b32", t.set("r", "mov.u32", "%ctaid.x"), "4")
-	t.rows = t.set("r", "min.u32", t.set("r", "sub.u32", t.word32(attM), t.row0), num(attRows))
-	t.s, t.d, t.e = t.word32(attS), t.word32(attD), t.word32(attE)
+	t.rows = t.set("r", "min.u32", t.set("r", "sub.u32", t.word32(cuda.AttM), t.row0), num(attRows))
+	t.s, t.d, t.e = t.word32(cuda.AttS), t.word32(cuda.AttD), t.word32(cuda.AttE)
 	head := t.set("l", "cvt.u64.u32", t.set("r", "mov.u32", "%ctaid.y"))
 	batch := t.set("l", "cvt.u64.u32", t.set("r", "mov.u32", "%ctaid.z"))
 	view := func(at int, rows bool) string {
@@ -44,7 +47,7 @@ func (t *attention) addresses(name string) {
 		}
 		return p
 	}
-	t.q, t.k, t.v, t.out, t.mask = view(attQ, true), view(attK, false), view(attV, false), view(attOut, true), view(attMask, true)
+	t.q, t.k, t.v, t.out, t.mask = view(cuda.AttQ, true), view(cuda.AttK, false), view(cuda.AttV, false), view(cuda.AttOut, true), view(cuda.AttMask, true)
 	t.scores = t.set("r", "mov.u32", name+"_scores")
 }
 
@@ -67,7 +70,7 @@ func (t *attention) score(row, col string) string {
 
 func (t *attention) scoresOf() {
 	t.pairs(t.s, func(row, key string) {
-		q, k := t.at(t.q, row, attQ+3), t.at(t.k, key, attK+3)
+		q, k := t.at(t.q, row, cuda.AttQ+3), t.at(t.k, key, cuda.AttK+3)
 		acc := t.set("f", "mov.f32", "0f00000000")
 		t.forStep("0", t.d, 1, func(string) {
 			x, y := t.set("f", "ld.global.f32", "["+q+"]"), t.set("f", "ld.global.f32", "["+k+"]")
@@ -88,7 +91,7 @@ func (t *attention) softmax(k *loop.Kernel) {
 	scores := place{"shared", t.set("l", "cvt.u64.u32", t.score(row, "0"))}
 	bufs := []place{scores, scores}
 	if len(k.Bufs) == 3 {
-		bufs = []place{scores, {"global", t.at(t.mask, row, attMask+3)}, scores}
+		bufs = []place{scores, {"global", t.at(t.mask, row, cuda.AttMask+3)}, scores}
 	}
 	t.lanesBody(k, bufs, n, lane, active)
 }
@@ -96,13 +99,13 @@ func (t *attention) softmax(k *loop.Kernel) {
 func (t *attention) output() {
 	t.pairs(t.e, func(row, col string) {
 		p, v := t.score(row, "0"), t.scaled(t.v, col, 4)
-		acc, step := t.set("f", "mov.f32", "0f00000000"), t.word(attV+3)
+		acc, step := t.set("f", "mov.f32", "0f00000000"), t.word(cuda.AttV+3)
 		t.forStep("0", t.s, 1, func(string) {
 			x, y := t.set("f", "ld.shared.f32", "["+p+"]"), t.set("f", "ld.global.f32", "["+v+"]")
 			t.i("fma.rn.f32 %s, %s, %s, %s", acc, x, y, acc)
 			t.i("add.u32 %s, %s, 4", p, p)
 			t.i("add.s64 %s, %s, %s", v, v, step)
 		})
-		t.i("st.global.f32 [%s], %s", t.scaled(t.at(t.out, row, attOut+3), col, 4), acc)
+		t.i("st.global.f32 [%s], %s", t.scaled(t.at(t.out, row, cuda.AttOut+3), col, 4), acc)
 	})
 }

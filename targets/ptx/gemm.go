@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mmc/ir/loop"
+	"mmc/runtime/cuda"
 )
 
 // The product: a block computes 64 x 64 elements with 256 threads of 4 x 4, sixteen steps of k at a time through shared memory: A
@@ -24,7 +25,7 @@ func gemmEntry(name string, act *loop.Kernel) string {
 	if act != nil {
 		comment += "; the sum goes through " + act.Name
 	}
-	return entry(name, comment, gemmWords, threads, tileBytes, func(a *asm) {
+	return entry(name, comment, cuda.GemmWords, threads, tileBytes, func(a *asm) {
 		g := &gemm{asm: a, act: act}
 		g.addresses()
 		g.product()
@@ -50,7 +51,7 @@ type gemm struct {
 // addresses finds the block's place, the batch entry's matrices and what this thread loads: of A one step of k of four rows sixteen
 // apart, of B one column of four steps of k four apart.
 func (g *gemm) addresses() {
-	g.m, g.n, g.k = g.word32(gemmM), g.word32(gemmN), g.word32(gemmK)
+	g.m, g.n, g.k = g.word32(cuda.GemmM), g.word32(cuda.GemmN), g.word32(cuda.GemmK)
 	g.tid = g.set("r", "mov.u32", "%tid.x")
 	g.n0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.x"), "6")
 	g.m0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.y"), "6")
@@ -59,14 +60,14 @@ func (g *gemm) addresses() {
 	g.stepA = g.set("r", "and.b32", g.tid, "15")
 	g.colB = g.set("r", "add.u32", g.n0, g.set("r", "and.b32", g.tid, "63"))
 	g.stepB = g.set("r", "shr.u32", g.tid, "6")
-	lda := g.word(gemmLDA)
+	lda := g.word(cuda.GemmLDA)
 	g.addrA = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.rowA), lda, g.scaled(matA, g.stepA, 4))
 	g.strideA = g.set("l", "shl.b64", lda, "4")
 	panel := g.set("l", "cvt.u64.u32", g.set("r", "shr.u32", g.colB, "4"))
 	lane := g.set("l", "cvt.u64.u32", g.set("r", "and.b32", g.colB, "15"))
-	g.bk = g.word(gemmBK)
-	at := g.set("l", "mad.lo.s64", panel, g.word(gemmPanel), matB)
-	at = g.set("l", "mad.lo.s64", lane, g.word(gemmBN), at)
+	g.bk = g.word(cuda.GemmBK)
+	at := g.set("l", "mad.lo.s64", panel, g.word(cuda.GemmPanel), matB)
+	at = g.set("l", "mad.lo.s64", lane, g.word(cuda.GemmBN), at)
 	g.addrB = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.stepB), g.bk, at)
 	g.strideB = g.set("l", "shl.b64", g.bk, "2")
 	g.shared = g.set("r", "mov.u32", "tile")
@@ -74,29 +75,29 @@ func (g *gemm) addresses() {
 
 // batch picks the matrices of grid row z: an entry of the batch, or one of several products that share A.
 func (g *gemm) batch() (matA, matB string) {
-	matA, matB, g.c, g.bias = g.word(gemmA), g.word(gemmB), g.word(gemmC), g.word(gemmBias)
+	matA, matB, g.c, g.bias = g.word(cuda.GemmA), g.word(cuda.GemmB), g.word(cuda.GemmC), g.word(cuda.GemmBias)
 	z := g.set("r", "mov.u32", "%ctaid.z")
 	zero := g.set("p", "setp.eq.u32", z, "0")
 	many, done := g.fresh("many"), g.fresh("matrices")
 	g.i("@%s bra %s", zero, done)
-	manyP := g.set("p", "setp.ne.s64", g.word(gemmMany), "0")
+	manyP := g.set("p", "setp.ne.s64", g.word(cuda.GemmMany), "0")
 	g.i("@%s bra %s", manyP, many)
 	rest := g.set("r", "mov.u32", z)
 	for i := 2; i >= 0; i-- {
-		dim := g.word32(gemmBatch + i)
+		dim := g.word32(cuda.GemmBatch + i)
 		c := g.set("l", "cvt.u64.u32", g.set("r", "rem.u32", rest, dim))
 		g.i("div.u32 %s, %s, %s", rest, rest, dim)
-		g.i("mad.lo.s64 %s, %s, %s, %s", matA, c, g.word(gemmSA+i), matA)
-		g.i("mad.lo.s64 %s, %s, %s, %s", matB, c, g.word(gemmSB+i), matB)
+		g.i("mad.lo.s64 %s, %s, %s, %s", matA, c, g.word(cuda.GemmSA+i), matA)
+		g.i("mad.lo.s64 %s, %s, %s, %s", matB, c, g.word(cuda.GemmSB+i), matB)
 	}
-	g.i("mad.lo.s64 %s, %s, %s, %s", g.c, g.set("l", "cvt.u64.u32", z), g.word(gemmSC), g.c)
+	g.i("mad.lo.s64 %s, %s, %s, %s", g.c, g.set("l", "cvt.u64.u32", z), g.word(cuda.GemmSC), g.c)
 	g.i("bra %s", done)
 	g.label(many)
 	index := g.set("r", "mul.lo.u32", g.set("r", "sub.u32", z, "1"), "3")
 	params := g.set("l", "mov.u64", "args")
-	g.i("mov.b64 %s, %s", matB, g.wordAt(params, index, gemmOthers))
-	g.i("mov.b64 %s, %s", g.c, g.wordAt(params, index, gemmOthers+1))
-	g.i("mov.b64 %s, %s", g.bias, g.wordAt(params, index, gemmOthers+2))
+	g.i("mov.b64 %s, %s", matB, g.wordAt(params, index, cuda.GemmOthers))
+	g.i("mov.b64 %s, %s", g.c, g.wordAt(params, index, cuda.GemmOthers+1))
+	g.i("mov.b64 %s, %s", g.bias, g.wordAt(params, index, cuda.GemmOthers+2))
 	g.label(done)
 	return matA, matB
 }
@@ -184,7 +185,7 @@ func (a *asm) load4(addr string) (v [4]string) {
 func (g *gemm) finish() {
 	row := g.set("r", "mad.lo.u32", g.set("r", "shr.u32", g.tid, "4"), num(side), g.m0)
 	col := g.set("r", "mad.lo.u32", g.set("r", "and.b32", g.tid, "15"), num(side), g.n0)
-	hasBias, res := g.set("p", "setp.ne.s64", g.bias, "0"), g.word(gemmRes)
+	hasBias, res := g.set("p", "setp.ne.s64", g.bias, "0"), g.word(cuda.GemmRes)
 	hasRes := g.set("p", "setp.ne.s64", res, "0")
 	var inN, bias [side]string
 	for j := range side {
@@ -198,8 +199,8 @@ func (g *gemm) finish() {
 		r := g.set("r", "add.u32", row, num(i))
 		wide := g.set("l", "cvt.u64.u32", r)
 		inM := g.set("p", "setp.lt.u32", r, g.m)
-		to := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(gemmLDC), g.c), col, 4)
-		from := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(gemmLDR), res), col, 4)
+		to := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDC), g.c), col, 4)
+		from := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDR), res), col, 4)
 		for j := range side {
 			inside := g.set("p", "and.pred", inM, inN[j])
 			g.element(g.acc[i][j], bias[j], hasBias, hasRes, inside, fmt.Sprintf("[%s+%d]", from, 4*j), fmt.Sprintf("[%s+%d]", to, 4*j))

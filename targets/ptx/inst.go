@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"mmc/ir/loop"
+	"mmc/runtime/cuda"
 )
 
 // body prints a kernel's instructions. Values live in registers of their class: f32, f64, bool as a predicate, and all integers (and
@@ -47,7 +48,7 @@ func possible(k *loop.Kernel) bool {
 			return false
 		}
 	}
-	return len(k.Bufs) <= rowBufs
+	return len(k.Bufs) <= cuda.RowBufs
 }
 
 func half(e loop.Elem) bool { return e == loop.F16 || e == loop.BF16 }

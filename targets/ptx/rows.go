@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mmc/ir/loop"
+	"mmc/runtime/cuda"
 )
 
 const threads = 256
@@ -119,7 +120,7 @@ func whole(k *loop.Kernel) bool {
 // rowEntry prints a row kernel as an entry: half a warp a row if it reduces, otherwise a thread an element.
 func rowEntry(name string, k *loop.Kernel) string {
 	comment := name + " is " + k.Name + ":\n" + strings.TrimSpace(k.String())
-	return entry(name, comment, rowWords, threads, 0, func(a *asm) {
+	return entry(name, comment, cuda.RowWords, threads, 0, func(a *asm) {
 		if whole(k) {
 			a.rowsByLanes(k)
 		} else {
@@ -137,8 +138,8 @@ func (a *asm) rowIndex() (row, lane string) {
 
 func (a *asm) rowsByLanes(k *loop.Kernel) {
 	row, lane := a.rowIndex()
-	active := a.set("p", "setp.lt.u32", row, a.word32(rowOuter))
-	n := a.set("r", "selp.b32", a.word32(rowLength), "0", active)
+	active := a.set("p", "setp.lt.u32", row, a.word32(cuda.RowOuter))
+	n := a.set("r", "selp.b32", a.word32(cuda.RowLength), "0", active)
 	row = a.set("r", "selp.b32", row, "0", active)
 	writer := a.set("p", "setp.eq.and.u32", lane, "0", active)
 	a.lanesBody(k, a.rowPlaces(k, row), n, lane, writer)
@@ -149,17 +150,17 @@ func (a *asm) rowsByLanes(k *loop.Kernel) {
 func (a *asm) rowPlaces(k *loop.Kernel, row string) []place {
 	out := make([]place, len(k.Bufs))
 	for b := range k.Bufs {
-		out[b] = place{"global", a.word(rowPtrs + b)}
+		out[b] = place{"global", a.word(cuda.RowPtrs + b)}
 	}
 	params := a.set("l", "mov.u64", "args")
 	rest := a.set("r", "mov.u32", row)
-	a.forDown(a.word32(rowRank), func(axis string) {
-		dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, rowDims))
+	a.forDown(a.word32(cuda.RowRank), func(axis string) {
+		dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, cuda.RowDims))
 		c := a.set("r", "rem.u32", rest, dim)
 		a.i("div.u32 %s, %s, %s", rest, rest, dim)
 		wide := a.set("l", "cvt.u64.u32", c)
 		for b := range k.Bufs {
-			stride := a.wordAt(params, axis, rowStride+b*maxAxes)
+			stride := a.wordAt(params, axis, cuda.RowStride+b*cuda.MaxAxes)
 			a.i("mad.lo.s64 %s, %s, %s, %s", out[b].addr, wide, stride, out[b].addr)
 		}
 	})
@@ -168,7 +169,7 @@ func (a *asm) rowPlaces(k *loop.Kernel, row string) []place {
 
 func (a *asm) rowsByElement(k *loop.Kernel) {
 	thread := a.set("r", "mad.lo.u32", a.set("r", "mov.u32", "%ctaid.x"), num(threads), a.set("r", "mov.u32", "%tid.x"))
-	n, outer := a.word32(rowLength), a.word32(rowOuter)
+	n, outer := a.word32(cuda.RowLength), a.word32(cuda.RowOuter)
 	total := a.set("r", "mul.lo.u32", n, outer)
 	p := a.set("p", "setp.ge.u32", thread, total)
 	a.i("@%s ret", p)
@@ -211,10 +212,10 @@ func (a *asm) epilogue(k *loop.Kernel, in []string) (out string) {
 // embeddingEntry prints a row kernel on rows of tables, picked by indices: half a warp a place.
 func embeddingEntry(name string, k *loop.Kernel) string {
 	comment := fmt.Sprintf("%s is %s on rows that indices pick from %d tables", name, k.Name, len(k.Bufs)-1)
-	return entry(name, comment, embWords, threads, 0, func(a *asm) {
+	return entry(name, comment, cuda.EmbWords, threads, 0, func(a *asm) {
 		place, lane := a.rowIndex()
-		active := a.set("p", "setp.lt.u32", place, a.word32(embPlaces))
-		n := a.set("r", "selp.b32", a.word32(embWidth), "0", active)
+		active := a.set("p", "setp.lt.u32", place, a.word32(cuda.EmbPlaces))
+		n := a.set("r", "selp.b32", a.word32(cuda.EmbWidth), "0", active)
 		row := a.set("r", "selp.b32", place, "0", active)
 		writer := a.set("p", "setp.eq.and.u32", lane, "0", active)
 		a.lanesBody(k, a.tableRows(k, row), n, lane, writer)
@@ -227,24 +228,24 @@ func (a *asm) tableRows(k *loop.Kernel, index string) []place {
 	count := len(k.Bufs) - 1
 	addrs := make([]string, count)
 	for t := range count {
-		addrs[t] = a.word(embTable + t*embTableWords + 1)
+		addrs[t] = a.word(cuda.EmbTable + t*cuda.EmbTableWords + 1)
 	}
 	params := a.set("l", "mov.u64", "args")
 	rest := a.set("r", "mov.u32", index)
-	a.forDown(a.word32(embRank), func(axis string) {
-		dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, embDims))
+	a.forDown(a.word32(cuda.EmbRank), func(axis string) {
+		dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, cuda.EmbDims))
 		c := a.set("l", "cvt.u64.u32", a.set("r", "rem.u32", rest, dim))
 		a.i("div.u32 %s, %s, %s", rest, rest, dim)
 		for t := range count {
-			a.i("mad.lo.s64 %s, %s, %s, %s", addrs[t], c, a.wordAt(params, axis, embTable+t*embTableWords+4), addrs[t])
+			a.i("mad.lo.s64 %s, %s, %s, %s", addrs[t], c, a.wordAt(params, axis, cuda.EmbTable+t*cuda.EmbTableWords+4), addrs[t])
 		}
 	})
-	row := a.set("l", "mul.wide.u32", a.word32(embWidth), "4")
+	row := a.set("l", "mul.wide.u32", a.word32(cuda.EmbWidth), "4")
 	out := make([]place, 0, count+1)
 	for t, addr := range addrs {
-		out = append(out, place{"global", a.tableRow(embTable+t*embTableWords, addr, row)})
+		out = append(out, place{"global", a.tableRow(cuda.EmbTable+t*cuda.EmbTableWords, addr, row)})
 	}
-	at := a.set("l", "mad.lo.s64", a.set("l", "cvt.u64.u32", index), row, a.word(embOut))
+	at := a.set("l", "mad.lo.s64", a.set("l", "cvt.u64.u32", index), row, a.word(cuda.EmbOut))
 	return append(out, place{"global", at})
 }
 
@@ -263,7 +264,7 @@ func (a *asm) tableRow(table int, addr, row string) string {
 	below := a.set("p", "setp.lt.s64", index, "0")
 	a.i("@%s add.s64 %s, %s, %s", below, index, index, size)
 	bad := a.set("p", "setp.ge.u64", index, size)
-	a.i("@%s st.global.u64 [%s], 1", bad, a.word(embFault))
+	a.i("@%s st.global.u64 [%s], 1", bad, a.word(cuda.EmbFault))
 	a.i("@%s mov.b64 %s, 0", bad, index)
 	return a.set("l", "mad.lo.s64", index, row, a.word(table))
 }
@@ -271,17 +272,17 @@ func (a *asm) tableRow(table int, addr, row string) string {
 // moveEntry prints the copy of elements of size bytes between strided places: a thread an element.
 func moveEntry(size int) string {
 	name := fmt.Sprintf("move%d", size)
-	return entry(name, name+" copies elements of "+num(size)+" bytes between strided places", moveWords, threads, 0, func(a *asm) {
+	return entry(name, name+" copies elements of "+num(size)+" bytes between strided places", cuda.MoveWords, threads, 0, func(a *asm) {
 		thread := a.set("r", "mad.lo.u32", a.set("r", "mov.u32", "%ctaid.x"), num(threads), a.set("r", "mov.u32", "%tid.x"))
-		p := a.set("p", "setp.ge.u32", thread, a.word32(moveTotal))
+		p := a.set("p", "setp.ge.u32", thread, a.word32(cuda.MoveTotal))
 		a.i("@%s ret", p)
-		from, to, params := a.word(moveFrom), a.word(moveTo), a.set("l", "mov.u64", "args")
-		a.forDown(a.word32(moveRank), func(axis string) {
-			dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, moveDims))
+		from, to, params := a.word(cuda.MoveFrom), a.word(cuda.MoveTo), a.set("l", "mov.u64", "args")
+		a.forDown(a.word32(cuda.MoveRank), func(axis string) {
+			dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, cuda.MoveDims))
 			c := a.set("l", "cvt.u64.u32", a.set("r", "rem.u32", thread, dim))
 			a.i("div.u32 %s, %s, %s", thread, thread, dim)
-			a.i("mad.lo.s64 %s, %s, %s, %s", from, c, a.wordAt(params, axis, moveSF), from)
-			a.i("mad.lo.s64 %s, %s, %s, %s", to, c, a.wordAt(params, axis, moveST), to)
+			a.i("mad.lo.s64 %s, %s, %s, %s", from, c, a.wordAt(params, axis, cuda.MoveSF), from)
+			a.i("mad.lo.s64 %s, %s, %s, %s", to, c, a.wordAt(params, axis, cuda.MoveST), to)
 		})
 		x := a.set("l", fmt.Sprintf("ld.global.u%d", size*8), "["+from+"]")
 		a.i("st.global.u%d [%s], %s", size*8, to, x)

@@ -1,0 +1,277 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"mmc/runtime"
+)
+
+// Driver is what a device needs of CUDA. Memory is managed: the CPU reaches it whenever nothing is in flight.
+type Driver struct {
+	Name      string
+	MaxShared int // bytes of dynamic shared memory that a block may have
+	Alloc     func(bytes int) (unsafe.Pointer, error)
+	Free      func(unsafe.Pointer)
+	Function  func(entry string) (handle uintptr, ok bool)
+	Launch    func(handle uintptr, grid [3]int, threads, shared int, args []uint64) error
+	Wait      func() error
+	Begin     func() error // claims the context for this goroutine's thread
+	End       func()
+}
+
+// Kernel says how a row kernel is used, and so which entries there are for it.
+type Kernel struct {
+	Bufs                               int
+	Lanes                              bool // half a warp a row; otherwise a thread an element
+	Rows, Epilogue, Softmax, Embedding bool
+}
+
+const (
+	threads = 256
+	maxGrid = 65535 // of the second and third axis
+)
+
+// device is the state of an open device: handles, and what the run in progress has met.
+type device struct {
+	d       *Driver
+	kernels []Kernel
+	handles map[string]uintptr
+	pending []rt.Linear // products of one A that wait to be launched as one
+	fault   *uint64     // set by kernels: an index outside its table
+	args    [RowWords]uint64
+	err     error
+}
+
+// Open makes a device that runs a program's kernels.
+func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
+	v := &device{d: d, kernels: kernels, handles: map[string]uintptr{}}
+	for _, name := range entries(kernels) {
+		h, ok := d.Function(name)
+		if !ok {
+			return nil, fmt.Errorf("the module has no kernel %s", name)
+		}
+		v.handles[name] = h
+	}
+	p, err := d.Alloc(8)
+	if err != nil {
+		return nil, err
+	}
+	v.fault = (*uint64)(p)
+	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.wait,
+		Linear: v.linear, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding}, nil
+}
+
+// entries are the names of the kernels' entries.
+func entries(kernels []Kernel) []string {
+	list := []string{"gemm", "move1", "move2", "move4", "move8"}
+	for i, k := range kernels {
+		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
+			if used {
+				list = append(list, fmt.Sprint(name, i))
+			}
+		}
+	}
+	return list
+}
+
+func (v *device) begin() error {
+	v.err = nil
+	if err := v.d.Begin(); err != nil {
+		return err
+	}
+	*v.fault = 0
+	return nil
+}
+
+func (v *device) end() error {
+	err := v.wait()
+	v.d.End()
+	if err == nil && *v.fault != 0 {
+		return &rt.InputError{Text: "an index of an embedding is outside its table"}
+	}
+	return err
+}
+
+// wait launches what is pending and waits for everything.
+func (v *device) wait() error {
+	v.flush()
+	return errors.Join(v.err, v.d.Wait())
+}
+
+// launch starts a kernel; after an error it does nothing. It reports true, for a job that is taken care of.
+func (v *device) launch(entry string, grid [3]int, shared, words int) bool {
+	if v.err == nil {
+		v.err = v.d.Launch(v.handles[entry], grid, threads, shared, v.args[:words])
+	}
+	return true
+}
+
+func blocks(n, each int) int { return (n + each - 1) / each }
+
+func word(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
+
+// linear keeps a layer back: products of one A, such as queries, keys and values, go out as one launch.
+func (v *device) linear(l *rt.Linear) bool {
+	if l.Act >= 0 && !v.kernels[l.Act].Epilogue || blocks(l.M, 64) > maxGrid {
+		v.flush()
+		return false
+	}
+	if len(v.pending) > 0 && !v.joins(l) {
+		v.flush()
+	}
+	v.pending = append(v.pending, *l)
+	return true
+}
+
+// joins reports whether a layer can go with those that wait.
+func (v *device) joins(l *rt.Linear) bool {
+	p := &v.pending[0]
+	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Act == l.Act && p.Res == nil && l.Res == nil
+}
+
+func (v *device) flush() {
+	if len(v.pending) == 0 {
+		return
+	}
+	l, entry := &v.pending[0], "gemm"
+	if l.Act >= 0 {
+		entry = fmt.Sprint("gemm", l.Act)
+	}
+	a := v.args[:GemmWords]
+	clear(a)
+	a[GemmM], a[GemmN], a[GemmK] = uint64(l.M), uint64(l.N), uint64(l.K)
+	a[GemmA], a[GemmLDA] = word(l.A), uint64(l.K*4)
+	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(l.W), uint64(l.K*rt.Lanes*4), 4, rt.Lanes*4
+	a[GemmC], a[GemmLDC] = word(l.C), uint64(l.N*4)
+	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
+	a[GemmMany] = uint64(len(v.pending))
+	for i, o := range v.pending[1:] {
+		copy(a[GemmOthers+3*i:], []uint64{word(o.W), word(o.C), word(o.Bias)})
+	}
+	v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), len(v.pending)}, 0, GemmWords)
+	v.pending = v.pending[:0]
+}
+
+func (v *device) matmul(m *rt.MatMul) bool {
+	v.flush()
+	n := m.Batch[0] * m.Batch[1] * m.Batch[2]
+	if n > maxGrid || blocks(m.M, 64) > maxGrid {
+		return false
+	}
+	if n*m.M*m.N == 0 {
+		return true
+	}
+	a := v.args[:GemmWords]
+	clear(a)
+	a[GemmM], a[GemmN], a[GemmK] = uint64(m.M), uint64(m.N), uint64(m.K)
+	a[GemmA], a[GemmLDA] = word(m.A), uint64(m.K*4)
+	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(m.B), rt.Lanes*4, 4, uint64(m.N*4)
+	a[GemmC], a[GemmLDC], a[GemmSC] = word(m.C), uint64(m.N*4), uint64(m.M*m.N*4)
+	for i := range 3 {
+		a[GemmBatch+i], a[GemmSA+i], a[GemmSB+i] = uint64(m.Batch[i]), uint64(m.SA[i]*4), uint64(m.SB[i]*4)
+	}
+	return v.launch("gemm", [3]int{blocks(m.N, 64), blocks(m.M, 64), n}, 0, GemmWords)
+}
+
+func (v *device) attention(t *rt.Attention) bool {
+	v.flush()
+	shared := 16 * t.S * 4
+	if !v.kernels[t.Softmax].Softmax || shared > v.d.MaxShared || t.Heads > maxGrid || t.Batch > maxGrid {
+		return false
+	}
+	if t.M*t.S*t.Batch*t.Heads == 0 {
+		return true
+	}
+	a := v.args[:AttWords]
+	a[AttBatch], a[AttHeads] = uint64(t.Batch), uint64(t.Heads)
+	a[AttM], a[AttS], a[AttD], a[AttE] = uint64(t.M), uint64(t.S), uint64(t.D), uint64(t.E)
+	for at, view := range map[int]*rt.View{AttQ: &t.Q, AttK: &t.K, AttV: &t.V, AttOut: &t.Out, AttMask: &t.Mask} {
+		a[at], a[at+1], a[at+2], a[at+3] = word(view.P), uint64(view.Batch*4), uint64(view.Head*4), uint64(view.Row*4)
+	}
+	return v.launch(fmt.Sprint("attention", t.Softmax), [3]int{blocks(t.M, 16), t.Heads, t.Batch}, shared, AttWords)
+}
+
+func (v *device) rows(r *rt.Rows) bool {
+	v.flush()
+	k := &v.kernels[r.Kernel]
+	n, outer := r.Dims[r.Rank-1], 1
+	for _, d := range r.Dims[:r.Rank-1] {
+		outer *= d
+	}
+	if !k.Rows || n*outer >= 1<<31 || outer >= 1<<27 {
+		return false
+	}
+	if outer == 0 || n == 0 && !r.Whole {
+		return true
+	}
+	a := v.args[:]
+	a[RowLength], a[RowOuter], a[RowRank] = uint64(n), uint64(outer), uint64(r.Rank-1)
+	for i := range r.Rank - 1 {
+		a[RowDims+i] = uint64(r.Dims[i])
+	}
+	for b := range r.Bufs {
+		a[RowPtrs+b] = word(r.P[b])
+		for i := range r.Rank - 1 {
+			a[RowStride+b*MaxAxes+i] = uint64(r.Stride[b][i])
+		}
+	}
+	grid := blocks(n*outer, threads)
+	if k.Lanes {
+		grid = blocks(outer, threads/16)
+	}
+	return v.launch(fmt.Sprint("row", r.Kernel), [3]int{grid, 1, 1}, 0, RowWords)
+}
+
+func (v *device) move(m *rt.Move) bool {
+	v.flush()
+	total := 1
+	for _, d := range m.Dims[:m.Rank] {
+		total *= d
+	}
+	if total >= 1<<31 {
+		return false
+	}
+	if total == 0 {
+		return true
+	}
+	a := v.args[:MoveWords]
+	a[MoveTotal], a[MoveRank], a[MoveFrom], a[MoveTo] = uint64(total), uint64(m.Rank), word(m.From), word(m.To)
+	for i := range m.Rank {
+		a[MoveDims+i], a[MoveSF+i], a[MoveST+i] = uint64(m.Dims[i]), uint64(m.SF[i]), uint64(m.ST[i])
+	}
+	return v.launch(fmt.Sprint("move", m.Size), [3]int{blocks(total, threads), 1, 1}, 0, MoveWords)
+}
+
+func (v *device) embedding(e *rt.Embedding) bool {
+	v.flush()
+	places := 1
+	for _, d := range e.Dims[:e.Rank] {
+		places *= d
+	}
+	if !v.kernels[e.Kernel].Embedding || places >= 1<<27 {
+		return false
+	}
+	if places == 0 {
+		return true
+	}
+	a := v.args[:EmbWords]
+	clear(a)
+	a[EmbPlaces], a[EmbRank], a[EmbWidth] = uint64(places), uint64(e.Rank), uint64(e.Width)
+	a[EmbOut], a[EmbFault] = word(e.Out), word(unsafe.Pointer(v.fault))
+	for i := range e.Rank {
+		a[EmbDims+i] = uint64(e.Dims[i])
+	}
+	for t := range e.Count {
+		w := a[EmbTable+t*EmbTableWords:]
+		w[0], w[1], w[2] = word(e.Tables[t]), word(e.Index[t]), uint64(e.Sizes[t])
+		if e.Wide[t] {
+			w[3] = 1
+		}
+		for i := range e.Rank {
+			w[4+i] = uint64(e.Stride[t][i])
+		}
+	}
+	return v.launch(fmt.Sprint("embedding", e.Kernel), [3]int{blocks(places, threads/16), 1, 1}, 0, EmbWords)
+}

@@ -1,0 +1,44 @@
+package cuda
+
+// The words of each entry's parameter. Sizes and strides are as in package rt; strides are in bytes.
+const (
+	MaxAxes = 8
+
+	RowLength = 0                 // elements of a row
+	RowOuter  = 1                 // rows
+	RowRank   = 2                 // axes over the rows
+	RowDims   = 3                 // their sizes
+	RowPtrs   = RowDims + MaxAxes // the buffers, then for each its strides along the axes
+	RowBufs   = 12
+	RowStride = RowPtrs + RowBufs
+	RowWords  = RowStride + RowBufs*MaxAxes
+
+	GemmM, GemmN, GemmK        = 0, 1, 2
+	GemmA, GemmLDA             = 3, 4
+	GemmB                      = 5
+	GemmPanel, GemmBN, GemmBK  = 6, 7, 8 // from one group of sixteen columns to the next, one column, one step of k
+	GemmC, GemmLDC             = 9, 10
+	GemmBias, GemmRes, GemmLDR = 11, 12, 13
+	GemmBatch                  = 14 // three sizes
+	GemmSA, GemmSB, GemmSC     = 17, 20, 23
+	GemmMany                   = 24 // products of one A side by side: 0, or how many
+	GemmOthers                 = 25 // their B, C and Bias
+	GemmWords                  = GemmOthers + 3*MaxMany
+	MaxMany                    = 4
+
+	AttBatch, AttHeads, AttM, AttS, AttD, AttE = 0, 1, 2, 3, 4, 5
+	AttQ, AttK, AttV, AttOut, AttMask          = 6, 10, 14, 18, 22 // address, strides of batch, head and row
+	AttWords                                   = 26
+
+	MoveTotal, MoveRank, MoveDims = 0, 1, 2
+	MoveFrom, MoveTo              = 10, 11
+	MoveSF, MoveST                = 12, 20
+	MoveWords                     = 28
+
+	EmbPlaces, EmbRank, EmbWidth, EmbDims = 0, 1, 2, 3
+	EmbOut, EmbFault                      = 11, 12 // EmbFault is set to 1 by an index outside its table
+	EmbTable                              = 13     // for each table: rows' address, indices' address, size, wide, strides
+	EmbTableWords                         = 4 + MaxAxes
+	EmbTables                             = 4
+	EmbWords                              = EmbTable + EmbTables*EmbTableWords
+)

@@ -1,0 +1,239 @@
+// Package libcuda reaches NVIDIA's driver, libcuda.so.1, at run time: no toolkit, no cgo. It must not know programs or kernels.
+package libcuda
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+
+	"mmc/runtime/cuda"
+)
+
+// Error is a call of the driver that failed, with the driver's name for the reason. Kernel names the entry of a launch.
+type Error struct {
+	Call, Kernel, Name string
+	Code               int
+}
+
+func (e *Error) Error() string {
+	what := e.Call
+	if e.Kernel != "" {
+		what += " of " + e.Kernel
+	}
+	return fmt.Sprintf("%s: %s (%d)", what, e.Name, e.Code)
+}
+
+// ErrNoDriver says that there is no NVIDIA driver to load, or none with the calls needed.
+var ErrNoDriver = errors.New("no NVIDIA driver")
+
+// calls are the driver's functions in use, under the names of CUDA 11.2 and later.
+var calls = []string{"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
+	"cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuMemAllocManaged", "cuMemFree_v2", "cuMemsetD8_v2", "cuModuleLoadDataEx", "cuModuleUnload",
+	"cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuCtxSynchronize", "cuGetErrorName"}
+
+// The driver's numbers, from cuda.h.
+const (
+	attrMajor, attrMinor        = 75, 76
+	attrManaged                 = 83 // of a device: managed memory
+	attrConcurrent              = 89 // managed memory that the CPU may touch while kernels run elsewhere
+	attrSharedOptin             = 97
+	attachGlobal                = 1
+	funcMaxDynamicShared        = 8
+	jitErrorLog, jitErrorLogLen = 5, 6
+)
+
+const logBytes = 4096
+
+type library struct {
+	addr map[string]uintptr
+	mu   sync.Mutex // one run at a time
+	ctx  uintptr
+	mod  uintptr
+
+	handles map[uintptr]string
+}
+
+// Open loads the driver, takes its first device and loads a module of PTX. The error says which step failed.
+func Open(ptx string) (*cuda.Driver, error) {
+	l, err := load()
+	if err != nil {
+		return nil, err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	name, shared, err := l.device()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.module(ptx); err != nil {
+		return nil, err
+	}
+	return &cuda.Driver{Name: name, MaxShared: shared, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end,
+		Function: func(entry string) (uintptr, bool) { return l.function(entry, shared) },
+		Launch:   l.launch, Wait: func() error { return l.call("cuCtxSynchronize") }}, nil
+}
+
+func load() (*library, error) {
+	h, err := purego.Dlopen("libcuda.so.1", purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	if err != nil {
+		return nil, ErrNoDriver
+	}
+	l := &library{addr: map[string]uintptr{}, handles: map[uintptr]string{}}
+	for _, name := range calls {
+		p, err := purego.Dlsym(h, name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: it has no %s", ErrNoDriver, name)
+		}
+		l.addr[name] = p
+	}
+	return l, nil
+}
+
+// call calls the driver. Pointers among the arguments are kept alive, and what they point to stays in place, until it returns.
+//
+//go:uintptrescapes
+func (l *library) call(name string, args ...uintptr) error {
+	r, _, _ := purego.SyscallN(l.addr[name], args...)
+	code := int(int32(r))
+	if code == 0 {
+		return nil
+	}
+	return &Error{Call: name, Name: l.errorName(code), Code: code}
+}
+
+func (l *library) errorName(code int) string {
+	var p *byte
+	if r, _, _ := purego.SyscallN(l.addr["cuGetErrorName"], uintptr(code), uintptr(unsafe.Pointer(&p))); r != 0 || p == nil {
+		return "unknown error"
+	}
+	return text(unsafe.Slice(p, 80))
+}
+
+func text(b []byte) string {
+	s, _, _ := strings.Cut(string(b), "\x00")
+	return s
+}
+
+// device takes the first device's primary context; kernels need compute capability 8.0 and managed memory.
+func (l *library) device() (name string, shared int, err error) {
+	if err := l.call("cuInit", 0); err != nil {
+		return "", 0, err
+	}
+	var count, dev int32
+	if err := l.call("cuDeviceGetCount", uintptr(unsafe.Pointer(&count))); err != nil {
+		return "", 0, err
+	}
+	if count == 0 {
+		return "", 0, errors.New("the NVIDIA driver has no device")
+	}
+	if err := l.call("cuDeviceGet", uintptr(unsafe.Pointer(&dev)), 0); err != nil {
+		return "", 0, err
+	}
+	label := make([]byte, 256)
+	if err := l.call("cuDeviceGetName", uintptr(unsafe.Pointer(&label[0])), 256, uintptr(dev)); err != nil {
+		return "", 0, err
+	}
+	var attr [5]int32
+	for i, n := range []uintptr{attrMajor, attrMinor, attrManaged, attrConcurrent, attrSharedOptin} {
+		if err := l.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&attr[i])), n, uintptr(dev)); err != nil {
+			return "", 0, err
+		}
+	}
+	if attr[0] < 8 || attr[2] == 0 || attr[3] == 0 {
+		return "", 0, fmt.Errorf("%s has compute capability %d.%d and managed memory %d/%d; 8.0 and both are needed", text(label), attr[0], attr[1], attr[2], attr[3])
+	}
+	if err := l.call("cuDevicePrimaryCtxRetain", uintptr(unsafe.Pointer(&l.ctx)), uintptr(dev)); err != nil {
+		return "", 0, err
+	}
+	return text(label), int(attr[4]), l.call("cuCtxSetCurrent", l.ctx)
+}
+
+// module has the driver compile the PTX; a refusal comes with the compiler's own words.
+func (l *library) module(ptx string) error {
+	log := make([]byte, logBytes)
+	options := []uint32{jitErrorLog, jitErrorLogLen}
+	values := struct { // as the options: an address, a number
+		log  unsafe.Pointer
+		size uintptr
+	}{unsafe.Pointer(&log[0]), logBytes}
+	image := append([]byte(ptx), 0)
+	err := l.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&l.mod)), uintptr(unsafe.Pointer(&image[0])), uintptr(len(options)), uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values)))
+	if err != nil && log[0] != 0 {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(text(log)))
+	}
+	return err
+}
+
+func (l *library) function(entry string, shared int) (uintptr, bool) {
+	name := append([]byte(entry), 0)
+	var f uintptr
+	if l.bind() != nil || l.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&f)), l.mod, uintptr(unsafe.Pointer(&name[0]))) != nil {
+		return 0, false
+	}
+	if strings.HasPrefix(entry, "attention") && l.call("cuFuncSetAttribute", f, funcMaxDynamicShared, uintptr(shared)) != nil {
+		return 0, false
+	}
+	l.handles[f] = entry
+	return f, true
+}
+
+// bind makes the context current on this thread: goroutines move between threads.
+func (l *library) bind() error { return l.call("cuCtxSetCurrent", l.ctx) }
+
+func (l *library) begin() error {
+	l.mu.Lock()
+	runtime.LockOSThread()
+	if err := l.bind(); err != nil {
+		l.end()
+		return err
+	}
+	return nil
+}
+
+func (l *library) end() {
+	runtime.UnlockOSThread()
+	l.mu.Unlock()
+}
+
+func (l *library) alloc(n int) (unsafe.Pointer, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := l.bind(); err != nil {
+		return nil, err
+	}
+	var p unsafe.Pointer
+	if err := l.call("cuMemAllocManaged", uintptr(unsafe.Pointer(&p)), uintptr(n), attachGlobal); err != nil {
+		return nil, err
+	}
+	if err := l.call("cuMemsetD8_v2", uintptr(p), 0, uintptr(n)); err != nil {
+		l.free(p)
+		return nil, err
+	}
+	return p, l.call("cuCtxSynchronize")
+}
+
+func (l *library) free(p unsafe.Pointer) {
+	if p == nil {
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if l.bind() == nil {
+		_ = l.call("cuMemFree_v2", uintptr(p))
+	}
+}
+
+func (l *library) launch(f uintptr, grid [3]int, threads, shared int, args []uint64) error {
+	params := []unsafe.Pointer{unsafe.Pointer(&args[0])}
+	err := l.call("cuLaunchKernel", f, uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]), uintptr(threads), 1, 1, uintptr(shared), 0, uintptr(unsafe.Pointer(&params[0])), 0)
+	var e *Error
+	if errors.As(err, &e) {
+		e.Kernel = l.handles[f]
+	}
+	return err
+}
