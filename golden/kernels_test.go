@@ -160,6 +160,12 @@ func buildSweep(t *testing.T, arch string) string {
 	}
 	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufferTable(ks)).Replace(string(src))
 	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")})
+	return buildFiles(t, dir, files, "linux", arch)
+}
+
+// buildFiles builds a program of files, some of which say that they are of package model.
+func buildFiles(t *testing.T, dir string, files []codegen.File, goos, goarch string) string {
+	t.Helper()
 	for _, f := range files {
 		path := filepath.Join(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -170,31 +176,36 @@ func buildSweep(t *testing.T, arch string) string {
 			t.Fatal(err)
 		}
 	}
-	bin := filepath.Join(dir, "sweep")
-	if err := driver.GoBuild(dir, ".", bin, "linux", arch); err != nil {
+	bin := filepath.Join(dir, "program")
+	if err := driver.GoBuild(dir, ".", bin, goos, goarch); err != nil {
 		t.Fatal(err)
 	}
 	return bin
 }
 
-// bufferTable lists the kernels' buffers as the sweep wants them.
+// bufferTable lists the kernels' names and buffers as the sweep wants them.
 func bufferTable(ks []*loop.Kernel) string {
 	var bufs strings.Builder
 	for _, k := range ks {
-		fmt.Fprintf(&bufs, "\t{%q, []int{", k.Name)
-		for _, b := range k.Bufs {
-			kind := 0
-			if b.Out {
-				kind |= 1
-			}
-			if b.Uniform {
-				kind |= 2
-			}
-			fmt.Fprintf(&bufs, "%d,", kind)
-		}
-		bufs.WriteString("}},\n")
+		fmt.Fprintf(&bufs, "\t{%q, []int{%s}},\n", k.Name, bufferKinds(k))
 	}
 	return bufs.String()
+}
+
+// bufferKinds is a number for each buffer: bit 0 is set for outputs, bit 1 for a single element.
+func bufferKinds(k *loop.Kernel) string {
+	var kinds []string
+	for _, b := range k.Bufs {
+		kind := 0
+		if b.Out {
+			kind |= 1
+		}
+		if b.Uniform {
+			kind |= 2
+		}
+		kinds = append(kinds, fmt.Sprint(kind))
+	}
+	return strings.Join(kinds, ", ")
 }
 
 // rowList names the kernels; where a target refuses one, plain Go stands in.

@@ -2,6 +2,7 @@ package golden
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,21 +14,66 @@ import (
 	"mmc/driver"
 	"mmc/golden/ptxsim"
 	"mmc/ir/loop"
+	"mmc/ir/op"
 	"mmc/runtime"
+	"mmc/targets"
 	"mmc/targets/ptx"
 )
 
-// ptxModule is the PTX of all row kernels in every use.
-func ptxModule(t *testing.T) string {
-	ks := rowKernels(t)
+// ptxUses are uses of the row kernels that cover every kind of entry.
+func ptxUses(ks []*loop.Kernel) []codegen.Use {
 	uses := make([]codegen.Use, len(ks))
 	for i, k := range ks {
 		uses[i].Rows = true
 		uses[i].Epilogue = elementwise(k)
 		uses[i].Softmax = k.Name == "softmax" && len(k.Bufs) <= 3
-		uses[i].Embedding = len(k.Bufs) == 2
+		uses[i].Embedding = k.Name == "embedding"
 	}
-	return ptx.Module(ks, uses)
+	return uses
+}
+
+// ptxKernels are the row kernels of the sweep, and those of embeddings.
+func ptxKernels(t *testing.T) []*loop.Kernel {
+	return append(rowKernels(t), op.EmbeddingRow(1), op.EmbeddingRow(2), op.EmbeddingRow(3))
+}
+
+// ptxModule is the PTX of all row kernels in every use.
+func ptxModule(t *testing.T) string {
+	ks := ptxKernels(t)
+	return ptx.Module(ks, ptxUses(ks))
+}
+
+// TestPTXSweep runs every entry on the interpreter, over tails in every size, against plain Go.
+func TestPTXSweep(t *testing.T) {
+	ks, dir := ptxKernels(t), t.TempDir()
+	acc := simulated()
+	uses := ptxUses(ks)
+	var table, kinds strings.Builder
+	for i, k := range ks {
+		lanes := false
+		for _, in := range k.Insts {
+			lanes = lanes || in.Code.Reduction() || in.Code == loop.Len
+		}
+		fmt.Fprintf(&table, "\t{Lanes: %v, Rows: true, Epilogue: %v, Softmax: %v, Embedding: %v},\n", lanes, uses[i].Epilogue, uses[i].Softmax, uses[i].Embedding)
+		fmt.Fprintf(&kinds, "\t%s,\n", "{"+bufferKinds(k)+"}")
+	}
+	unit, err := targets.For("")[0].Emit(ks)
+	files, e1 := codegen.RuntimeFiles("rt/")
+	more, e2 := codegen.AcceleratorFiles(codegen.Options{Accelerator: acc})
+	src, e3 := os.ReadFile("testdata/simulated/sweep.go.txt")
+	if err := errors.Join(err, e1, e2, e3); err != nil {
+		t.Fatal(err)
+	}
+	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String()).Replace(string(src))
+	files = append(append(files, more...), unit.Files...)
+	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")},
+		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses))})
+	bin := buildFiles(t, dir, files, "", "")
+	out, err := exec.Command(bin).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil || !strings.Contains(string(out), "agree with plain Go") {
+		t.Fatal(err)
+	}
 }
 
 func elementwise(k *loop.Kernel) bool {

@@ -1,5 +1,7 @@
 package rt
 
+import "fmt"
+
 // Device does drivers' jobs in place of the CPU, on memory that both can reach. A job that it declines, by a nil function or false,
 // is done by the CPU when what the device has in flight has ended.
 type Device struct {
@@ -9,6 +11,10 @@ type Device struct {
 	Begin func() error // claims the device for a run of this goroutine
 	End   func() error // waits and gives it back
 	Wait  func() error
+	Close func()
+
+	// Replay does a whole run again that it has seen under this key; false means that the program is to be gone through.
+	Replay func(key string) bool
 
 	Linear    func(*Linear) bool
 	MatMul    func(*MatMul) bool
@@ -24,6 +30,11 @@ type deviceMemory struct {
 	bytes  int
 	inputs []Ptr
 	sizes  []int
+}
+
+// deviceKey names the runs that do the same with the same memory: sizes, and where arena and inputs lie.
+func (s *Session) deviceKey(dims []int) string {
+	return fmt.Sprint(dims, s.mem.arena, s.In)
 }
 
 // host waits for the device before the CPU touches memory.

@@ -23,7 +23,7 @@ type Tile struct {
 	Acc   int           // 96
 	Rows  int           // 104: for kernels that take any number
 	Cols  int           // 112: panels, likewise
-	Next  Ptr           // 120: memory that will be read soon; kernels may prefetch a line of it every four steps of k
+	Next  uintptr       // 120: what will be read soon, perhaps past the end of B; kernels may prefetch a line of it every four steps of k
 	at    int           // the row that C and Res are at
 }
 
@@ -113,12 +113,13 @@ func (u *Tile) rows(t *Tile, r, h, k int) {
 	u.at, u.Rows = r, h
 }
 
-// next is what the kernel call of row tile i should prefetch: a quarter of a panel of the group that follows.
-func (t *Tile) next(k, depth, p, p1, p0, kc, i int) Ptr {
+// next is what the kernel call of row tile i should prefetch: a quarter of a panel of the group that follows. Not
+// a pointer: it may lie outside the matrix, where the collector must not look.
+func (t *Tile) next(k, depth, p, p1, p0, kc, i int) uintptr {
 	if p >= p1 && k+depth < t.K {
 		p, k = p0, k+kc
 	}
-	return At(t.B, (p+i/4)*t.BStep+(k+i%4*(depth/4))*Lanes*4)
+	return uintptr(t.B) + uintptr((p+i/4)*t.BStep+(k+i%4*(depth/4))*Lanes*4)
 }
 
 func b2i(b bool) int {

@@ -209,6 +209,7 @@ func (m *Model) Close() {
 	m.free = nil
 	if m.dev != nil {
 		m.dev.Free(m.weights)
+		m.dev.Close()
 	}
 }
 
@@ -324,7 +325,7 @@ func (c *Call) Run() (Result, error) {
 		}
 		c.s.In[i] = q
 	}
-	if c.s.err == nil {
+	if c.s.err == nil && (c.s.dev == nil || !c.s.dev.Replay(c.s.deviceKey(c.dims))) {
 		p.Forward(c.s, c.dims)
 	}
 	if err := c.s.End(); err != nil {

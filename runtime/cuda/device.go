@@ -19,6 +19,13 @@ type Driver struct {
 	Wait      func() error
 	Begin     func() error // claims the context for this goroutine's thread
 	End       func()
+	Close     func() // gives the module and the context back
+
+	// Capture records the launches that follow instead of starting them; Captured ends that and gives what Replay starts at once.
+	Capture  func() error
+	Captured func() (graph uintptr, err error)
+	Replay   func(graph uintptr) error
+	Drop     func(graph uintptr)
 }
 
 // Kernel says how a row kernel is used, and so which entries there are for it.
@@ -42,11 +49,22 @@ type device struct {
 	fault   *uint64     // set by kernels: an index outside its table
 	args    [RowWords]uint64
 	err     error
+
+	runs     map[string]run
+	key      string // of the run in progress
+	mixed    bool   // the CPU had a part in it
+	captures bool
 }
+
+// run is what is known of the runs under one key: that the first was all launches, then the graph made of the second.
+type run struct{ graph uintptr }
+
+// maxRuns bounds the graphs that are kept.
+const maxRuns = 64
 
 // Open makes a device that runs a program's kernels.
 func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
-	v := &device{d: d, kernels: kernels, handles: map[string]uintptr{}}
+	v := &device{d: d, kernels: kernels, handles: map[string]uintptr{}, runs: map[string]run{}}
 	for _, name := range entries(kernels) {
 		h, ok := d.Function(name)
 		if !ok {
@@ -59,7 +77,7 @@ func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
 		return nil, err
 	}
 	v.fault = (*uint64)(p)
-	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.wait,
+	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.host, Close: v.close, Replay: v.replay,
 		Linear: v.linear, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding}, nil
 }
 
@@ -77,7 +95,7 @@ func entries(kernels []Kernel) []string {
 }
 
 func (v *device) begin() error {
-	v.err = nil
+	v.err, v.mixed, v.captures, v.key = nil, false, false, ""
 	if err := v.d.Begin(); err != nil {
 		return err
 	}
@@ -85,13 +103,76 @@ func (v *device) begin() error {
 	return nil
 }
 
+// replay starts the graph of a key, if there is one. The second run under a key whose first was all launches is captured.
+func (v *device) replay(key string) bool {
+	r, seen := v.runs[key]
+	v.key = key
+	if r.graph != 0 {
+		v.err = v.d.Replay(r.graph)
+		return true
+	}
+	if seen {
+		v.err = v.d.Capture()
+		v.captures = v.err == nil
+	}
+	return false
+}
+
 func (v *device) end() error {
+	v.flush()
+	if v.captures {
+		v.captured()
+	} else if v.err == nil && !v.mixed && v.key != "" && v.runs[v.key].graph == 0 {
+		v.remember(run{})
+	}
 	err := v.wait()
 	v.d.End()
 	if err == nil && *v.fault != 0 {
 		return &rt.InputError{Text: "an index of an embedding is outside its table"}
 	}
 	return err
+}
+
+// captured ends the recording and starts what was recorded.
+func (v *device) captured() {
+	v.captures = false
+	g, err := v.d.Captured()
+	if v.err = errors.Join(v.err, err); v.err != nil {
+		return
+	}
+	v.remember(run{g})
+	v.err = v.d.Replay(g)
+}
+
+func (v *device) remember(r run) {
+	if len(v.runs) >= maxRuns {
+		v.forget()
+	}
+	v.runs[v.key] = r
+}
+
+func (v *device) forget() {
+	for key, r := range v.runs {
+		if r.graph != 0 {
+			v.d.Drop(r.graph)
+		}
+		delete(v.runs, key)
+	}
+}
+
+func (v *device) close() {
+	if v.d.Begin() == nil {
+		v.forget()
+		v.d.End()
+	}
+	v.d.Free(unsafe.Pointer(v.fault))
+	v.d.Close()
+}
+
+// host waits, in the middle of a run, so that the CPU can do a job.
+func (v *device) host() error {
+	v.mixed = true
+	return v.wait()
 }
 
 // wait launches what is pending and waits for everything.

@@ -31,10 +31,12 @@ func (e *Error) Error() string {
 // ErrNoDriver says that there is no NVIDIA driver to load, or none with the calls needed.
 var ErrNoDriver = errors.New("no NVIDIA driver")
 
-// calls are the driver's functions in use, under the names of CUDA 11.2 and later.
+// calls are the driver's functions in use, under the names of CUDA 11.4 and later.
 var calls = []string{"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain",
 	"cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuMemAllocManaged", "cuMemFree_v2", "cuMemsetD8_v2", "cuModuleLoadDataEx", "cuModuleUnload",
-	"cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuCtxSynchronize", "cuGetErrorName"}
+	"cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuCtxSynchronize", "cuGetErrorName", "cuStreamCreate", "cuStreamSynchronize",
+	"cuStreamDestroy_v2", "cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy",
+	"cuGraphExecDestroy"}
 
 // The driver's numbers, from cuda.h.
 const (
@@ -45,15 +47,19 @@ const (
 	attachGlobal                = 1
 	funcMaxDynamicShared        = 8
 	jitErrorLog, jitErrorLogLen = 5, 6
+	nonBlocking                 = 1
+	captureThreadLocal          = 1
 )
 
 const logBytes = 4096
 
 type library struct {
-	addr map[string]uintptr
-	mu   sync.Mutex // one run at a time
-	ctx  uintptr
-	mod  uintptr
+	addr   map[string]uintptr
+	mu     sync.Mutex // one run at a time
+	dev    int32
+	ctx    uintptr
+	mod    uintptr
+	stream uintptr
 
 	handles map[uintptr]string
 }
@@ -70,12 +76,17 @@ func Open(ptx string) (*cuda.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.module(ptx); err != nil {
+	if err := errors.Join(l.module(ptx), l.call("cuStreamCreate", uintptr(unsafe.Pointer(&l.stream)), nonBlocking)); err != nil {
+		l.close()
 		return nil, err
 	}
-	return &cuda.Driver{Name: name, MaxShared: shared, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end,
+	return &cuda.Driver{Name: name, MaxShared: shared, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end, Close: l.close,
 		Function: func(entry string) (uintptr, bool) { return l.function(entry, shared) },
-		Launch:   l.launch, Wait: func() error { return l.call("cuCtxSynchronize") }}, nil
+		Launch:   l.launch, Wait: func() error { return l.call("cuStreamSynchronize", l.stream) },
+		Capture:  func() error { return l.call("cuStreamBeginCapture_v2", l.stream, captureThreadLocal) },
+		Captured: l.captured,
+		Replay:   func(graph uintptr) error { return l.call("cuGraphLaunch", graph, l.stream) },
+		Drop:     func(graph uintptr) { _ = l.call("cuGraphExecDestroy", graph) }}, nil
 }
 
 func load() (*library, error) {
@@ -124,30 +135,30 @@ func (l *library) device() (name string, shared int, err error) {
 	if err := l.call("cuInit", 0); err != nil {
 		return "", 0, err
 	}
-	var count, dev int32
+	var count int32
 	if err := l.call("cuDeviceGetCount", uintptr(unsafe.Pointer(&count))); err != nil {
 		return "", 0, err
 	}
 	if count == 0 {
 		return "", 0, errors.New("the NVIDIA driver has no device")
 	}
-	if err := l.call("cuDeviceGet", uintptr(unsafe.Pointer(&dev)), 0); err != nil {
+	if err := l.call("cuDeviceGet", uintptr(unsafe.Pointer(&l.dev)), 0); err != nil {
 		return "", 0, err
 	}
 	label := make([]byte, 256)
-	if err := l.call("cuDeviceGetName", uintptr(unsafe.Pointer(&label[0])), 256, uintptr(dev)); err != nil {
+	if err := l.call("cuDeviceGetName", uintptr(unsafe.Pointer(&label[0])), 256, uintptr(l.dev)); err != nil {
 		return "", 0, err
 	}
 	var attr [5]int32
 	for i, n := range []uintptr{attrMajor, attrMinor, attrManaged, attrConcurrent, attrSharedOptin} {
-		if err := l.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&attr[i])), n, uintptr(dev)); err != nil {
+		if err := l.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&attr[i])), n, uintptr(l.dev)); err != nil {
 			return "", 0, err
 		}
 	}
 	if attr[0] < 8 || attr[2] == 0 || attr[3] == 0 {
 		return "", 0, fmt.Errorf("%s has compute capability %d.%d and managed memory %d/%d; 8.0 and both are needed", text(label), attr[0], attr[1], attr[2], attr[3])
 	}
-	if err := l.call("cuDevicePrimaryCtxRetain", uintptr(unsafe.Pointer(&l.ctx)), uintptr(dev)); err != nil {
+	if err := l.call("cuDevicePrimaryCtxRetain", uintptr(unsafe.Pointer(&l.ctx)), uintptr(l.dev)); err != nil {
 		return "", 0, err
 	}
 	return text(label), int(attr[4]), l.call("cuCtxSetCurrent", l.ctx)
@@ -200,6 +211,32 @@ func (l *library) end() {
 	l.mu.Unlock()
 }
 
+// captured ends a recording and makes it a graph that can be launched.
+func (l *library) captured() (uintptr, error) {
+	var graph, exec uintptr
+	if err := l.call("cuStreamEndCapture", l.stream, uintptr(unsafe.Pointer(&graph))); err != nil {
+		return 0, err
+	}
+	err := l.call("cuGraphInstantiateWithFlags", uintptr(unsafe.Pointer(&exec)), graph, 0)
+	return exec, errors.Join(err, l.call("cuGraphDestroy", graph))
+}
+
+// close gives the stream, the module and the context back.
+func (l *library) close() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if l.bind() != nil {
+		return
+	}
+	if l.stream != 0 {
+		_ = l.call("cuStreamDestroy_v2", l.stream)
+	}
+	if l.mod != 0 {
+		_ = l.call("cuModuleUnload", l.mod)
+	}
+	_ = l.call("cuDevicePrimaryCtxRelease_v2", uintptr(l.dev))
+}
+
 func (l *library) alloc(n int) (unsafe.Pointer, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -230,7 +267,7 @@ func (l *library) free(p unsafe.Pointer) {
 
 func (l *library) launch(f uintptr, grid [3]int, threads, shared int, args []uint64) error {
 	params := []unsafe.Pointer{unsafe.Pointer(&args[0])}
-	err := l.call("cuLaunchKernel", f, uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]), uintptr(threads), 1, 1, uintptr(shared), 0, uintptr(unsafe.Pointer(&params[0])), 0)
+	err := l.call("cuLaunchKernel", f, uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]), uintptr(threads), 1, 1, uintptr(shared), l.stream, uintptr(unsafe.Pointer(&params[0])), 0)
 	var e *Error
 	if errors.As(err, &e) {
 		e.Kernel = l.handles[f]
