@@ -186,3 +186,24 @@ func TestPTXParses(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestPTXDevice runs the tests of a module whose device is the interpreter: replayed graphs, goroutines, faults.
+func TestPTXDevice(t *testing.T) {
+	c, err := driver.Compile(own[0].file, driver.Options{Targets: everything(), Accelerator: simulated()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := c.Emit(dir); err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile("testdata/simulated/device_test.go.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "device_test.go"), src, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	goTool(t, dir, "0", "vet", ".", "./rt/cuda")
+	t.Log(goTool(t, dir, "0", "test", "-count=1", "-run", "Replay|Goroutines|Fault", "."))
+}

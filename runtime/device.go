@@ -22,6 +22,10 @@ type Device struct {
 	Rows      func(*Rows) bool
 	Move      func(*Move) bool
 	Embedding func(*Embedding) bool
+	Gather    func(*Gather) bool
+	Im2Col    func(*Im2Col) bool
+	Fill      func(to Ptr, size, start, step, n int, float bool) bool
+	Numbers   func(to Ptr, size int, v []int) bool
 }
 
 // deviceMemory is what a session holds on a device.

@@ -99,6 +99,9 @@ type Gather struct {
 
 // Gather runs the operator; an index outside its axis is the run's error.
 func (s *Session) Gather(g Gather) {
+	if s.dev != nil && s.dev.Gather != nil && s.dev.Gather(&g) {
+		return
+	}
 	s.enter()
 	s.gat = g
 	for i := range g.Count * max(g.Axes, 1) {
@@ -152,6 +155,9 @@ type Im2Col struct {
 
 // Im2Col runs the operator.
 func (s *Session) Im2Col(c Im2Col) {
+	if s.dev != nil && s.dev.Im2Col != nil && s.dev.Im2Col(&c) {
+		return
+	}
 	s.enter()
 	s.col = c
 	s.parallel(c.Batch*c.Windows[0]*c.Windows[1], s.task.col)
@@ -188,6 +194,9 @@ func (s *Session) im2colTask(_, i int) {
 
 // Iota writes start, start+step, … as 4- or 8-byte integers or f32.
 func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
+	if s.dev != nil && s.dev.Fill != nil && s.dev.Fill(to, size, start, step, n, float) {
+		return
+	}
 	s.host()
 	for i := range n {
 		v := start + i*step
@@ -204,6 +213,9 @@ func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
 
 // Numbers writes integers computed from the input shapes.
 func (s *Session) Numbers(to Ptr, size int, v ...int) {
+	if s.dev != nil && s.dev.Numbers != nil && s.dev.Numbers(to, size, v) {
+		return
+	}
 	for i, x := range v {
 		s.Iota(At(to, i*size), size, x, 0, 1, false)
 	}

@@ -78,12 +78,12 @@ func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
 	}
 	v.fault = (*uint64)(p)
 	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.host, Close: v.close, Replay: v.replay,
-		Linear: v.linear, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding}, nil
+		Linear: v.linear, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding, Gather: v.gather, Im2Col: v.windows, Fill: v.fill, Numbers: v.numbers}, nil
 }
 
 // entries are the names of the kernels' entries.
 func entries(kernels []Kernel) []string {
-	list := []string{"gemm", "move1", "move2", "move4", "move8"}
+	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers"}
 	for i, k := range kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
@@ -128,7 +128,7 @@ func (v *device) end() error {
 	err := v.wait()
 	v.d.End()
 	if err == nil && *v.fault != 0 {
-		return &rt.InputError{Text: "an index of an embedding is outside its table"}
+		return &rt.InputError{Text: "an index is outside its axis or table"}
 	}
 	return err
 }
@@ -303,56 +303,4 @@ func (v *device) rows(r *rt.Rows) bool {
 		grid = blocks(outer, threads/16)
 	}
 	return v.launch(fmt.Sprint("row", r.Kernel), [3]int{grid, 1, 1}, 0, RowWords)
-}
-
-func (v *device) move(m *rt.Move) bool {
-	v.flush()
-	total := 1
-	for _, d := range m.Dims[:m.Rank] {
-		total *= d
-	}
-	if total >= 1<<31 {
-		return false
-	}
-	if total == 0 {
-		return true
-	}
-	a := v.args[:MoveWords]
-	a[MoveTotal], a[MoveRank], a[MoveFrom], a[MoveTo] = uint64(total), uint64(m.Rank), word(m.From), word(m.To)
-	for i := range m.Rank {
-		a[MoveDims+i], a[MoveSF+i], a[MoveST+i] = uint64(m.Dims[i]), uint64(m.SF[i]), uint64(m.ST[i])
-	}
-	return v.launch(fmt.Sprint("move", m.Size), [3]int{blocks(total, threads), 1, 1}, 0, MoveWords)
-}
-
-func (v *device) embedding(e *rt.Embedding) bool {
-	v.flush()
-	places := 1
-	for _, d := range e.Dims[:e.Rank] {
-		places *= d
-	}
-	if !v.kernels[e.Kernel].Embedding || places >= 1<<27 {
-		return false
-	}
-	if places == 0 {
-		return true
-	}
-	a := v.args[:EmbWords]
-	clear(a)
-	a[EmbPlaces], a[EmbRank], a[EmbWidth] = uint64(places), uint64(e.Rank), uint64(e.Width)
-	a[EmbOut], a[EmbFault] = word(e.Out), word(unsafe.Pointer(v.fault))
-	for i := range e.Rank {
-		a[EmbDims+i] = uint64(e.Dims[i])
-	}
-	for t := range e.Count {
-		w := a[EmbTable+t*EmbTableWords:]
-		w[0], w[1], w[2] = word(e.Tables[t]), word(e.Index[t]), uint64(e.Sizes[t])
-		if e.Wide[t] {
-			w[3] = 1
-		}
-		for i := range e.Rank {
-			w[4+i] = uint64(e.Stride[t][i])
-		}
-	}
-	return v.launch(fmt.Sprint("embedding", e.Kernel), [3]int{blocks(places, threads/16), 1, 1}, 0, EmbWords)
 }

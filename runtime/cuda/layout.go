@@ -41,4 +41,28 @@ const (
 	EmbTableWords                         = 4 + MaxAxes
 	EmbTables                             = 4
 	EmbWords                              = EmbTable + EmbTables*EmbTableWords
+
+	GatherTotal, GatherOuter, GatherAxis, GatherCount, GatherInner = 0, 1, 2, 3, 4 // total in units of the entry's size, Inner in bytes
+	GatherData, GatherIndex, GatherOut, GatherWide, GatherFault    = 5, 6, 7, 8, 9
+	GatherAxes, GatherDims, GatherStride                           = 10, 11, 11 + MaxAxes
+	GatherWords                                                    = GatherStride + MaxAxes
+
+	WindowTotal, WindowChannels, WindowX, WindowOut   = 0, 1, 2, 3
+	WindowIn, WindowCount, WindowKernel, WindowStride = 4, 7, 10, 13 // three each, as are the next two
+	WindowDilation, WindowPad                         = 16, 19
+	WindowWords                                       = 22
+
+	FillTo, FillKind, FillCount, FillStart, FillStep = 0, 1, 2, 3, 4 // kind: see below
+	FillWords                                        = 5
+
+	NumbersTo, NumbersKind, NumbersCount, NumbersValues = 0, 1, 2, 3
+	MaxNumbers                                          = 16
+	NumbersWords                                        = NumbersValues + MaxNumbers
+)
+
+// What FillKind and NumbersKind say of the elements.
+const (
+	KindI32 = iota
+	KindI64
+	KindF32
 )

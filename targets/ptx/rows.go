@@ -168,11 +168,8 @@ func (a *asm) rowPlaces(k *loop.Kernel, row string) []place {
 }
 
 func (a *asm) rowsByElement(k *loop.Kernel) {
-	thread := a.set("r", "mad.lo.u32", a.set("r", "mov.u32", "%ctaid.x"), num(threads), a.set("r", "mov.u32", "%tid.x"))
 	n, outer := a.word32(cuda.RowLength), a.word32(cuda.RowOuter)
-	total := a.set("r", "mul.lo.u32", n, outer)
-	p := a.set("p", "setp.ge.u32", thread, total)
-	a.i("@%s ret", p)
+	thread := a.threadOf(a.set("r", "mul.lo.u32", n, outer))
 	bufs := a.rowPlaces(k, a.set("r", "div.u32", thread, n))
 	a.elementBody(k, bufs, a.set("r", "rem.u32", thread, n), n)
 	a.i("ret")
@@ -251,41 +248,7 @@ func (a *asm) tableRows(k *loop.Kernel, index string) []place {
 
 // tableRow is the address of the row that the index at addr names; one outside the table sets the fault and reads row 0.
 func (a *asm) tableRow(table int, addr, row string) string {
-	narrow, done := a.fresh("narrow"), a.fresh("index")
-	index := a.reg("l")
 	wide := a.set("p", "setp.ne.s64", a.word(table+3), "0")
-	a.i("@!%s bra %s", wide, narrow)
-	a.i("ld.global.s64 %s, [%s]", index, addr)
-	a.i("bra %s", done)
-	a.label(narrow)
-	a.i("ld.global.s32 %s, [%s]", index, addr)
-	a.label(done)
-	size := a.word(table + 2)
-	below := a.set("p", "setp.lt.s64", index, "0")
-	a.i("@%s add.s64 %s, %s, %s", below, index, index, size)
-	bad := a.set("p", "setp.ge.u64", index, size)
-	a.i("@%s st.global.u64 [%s], 1", bad, a.word(cuda.EmbFault))
-	a.i("@%s mov.b64 %s, 0", bad, index)
+	index := a.readIndex(wide, addr, addr, a.word(table+2), a.word(cuda.EmbFault))
 	return a.set("l", "mad.lo.s64", index, row, a.word(table))
-}
-
-// moveEntry prints the copy of elements of size bytes between strided places: a thread an element.
-func moveEntry(size int) string {
-	name := fmt.Sprintf("move%d", size)
-	return entry(name, name+" copies elements of "+num(size)+" bytes between strided places", cuda.MoveWords, threads, 0, func(a *asm) {
-		thread := a.set("r", "mad.lo.u32", a.set("r", "mov.u32", "%ctaid.x"), num(threads), a.set("r", "mov.u32", "%tid.x"))
-		p := a.set("p", "setp.ge.u32", thread, a.word32(cuda.MoveTotal))
-		a.i("@%s ret", p)
-		from, to, params := a.word(cuda.MoveFrom), a.word(cuda.MoveTo), a.set("l", "mov.u64", "args")
-		a.forDown(a.word32(cuda.MoveRank), func(axis string) {
-			dim := a.set("r", "cvt.u32.u64", a.wordAt(params, axis, cuda.MoveDims))
-			c := a.set("l", "cvt.u64.u32", a.set("r", "rem.u32", thread, dim))
-			a.i("div.u32 %s, %s, %s", thread, thread, dim)
-			a.i("mad.lo.s64 %s, %s, %s, %s", from, c, a.wordAt(params, axis, cuda.MoveSF), from)
-			a.i("mad.lo.s64 %s, %s, %s, %s", to, c, a.wordAt(params, axis, cuda.MoveST), to)
-		})
-		x := a.set("l", fmt.Sprintf("ld.global.u%d", size*8), "["+from+"]")
-		a.i("st.global.u%d [%s], %s", size*8, to, x)
-		a.i("ret")
-	})
 }

@@ -67,7 +67,7 @@ func packages() ([]codegen.File, error) {
 	return files, nil
 }
 
-// Module prints the kernels of a program: rowN, gemm and gemmN, attentionN and embeddingN for kernel N, as used, and moves. Kernels
+// Module prints the kernels of a program: rowN, gemm and gemmN, attentionN and embeddingN for kernel N, as used, moves, gathers and fills. Kernels
 // without a form in PTX are left out; the host keeps them on the CPU.
 func Module(ks []*loop.Kernel, uses []codegen.Use) string {
 	var b strings.Builder
@@ -92,6 +92,10 @@ func Module(ks []*loop.Kernel, uses []codegen.Use) string {
 	}
 	for _, size := range []int{1, 2, 4, 8} {
 		b.WriteString(moveEntry(size))
+		b.WriteString(gatherEntry(size))
 	}
+	b.WriteString(windowsEntry())
+	b.WriteString(fillEntry())
+	b.WriteString(numbersEntry())
 	return b.String()
 }
