@@ -180,6 +180,37 @@ func TestPTXModels(t *testing.T) {
 	}
 }
 
+// TestBERTLaunches: a layer of BERT is seven launches (queries, keys and values together, attention, its output, norm, two layers, norm),
+// and all else six, so that BERT-base is ninety.
+func TestBERTLaunches(t *testing.T) {
+	dir := shared(t, "models")
+	for _, name := range []string{"tiny-bert", "tiny-bert-dynamo"} {
+		m := model{filepath.Join(dir, name, "model.onnx"), filepath.Join(dir, name)}
+		p := simulatedSuite(t, []model{m})
+		file := filepath.Join(t.TempDir(), "launches")
+		cmd := p.command(0, "bench", "--isa", rt.Accelerator, "--dim", "s0=1", "--dim", "s1=8", "--runs", "1", "--warmup", "0")
+		cmd.Env = append(os.Environ(), "MMC_LAUNCHES="+file)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total, runs := 0, 2 // bench checks the inputs with a run of its own
+		for line := range strings.Lines(string(text)) {
+			var entry string
+			var n int
+			if fmt.Sscan(line, &entry, &n); entry != "graph" {
+				total += n
+			}
+		}
+		if perRun := 2*7 + 6; total != runs*perRun {
+			t.Errorf("%s: %d launches in %d runs, want %d a run: %s", name, total, runs, perRun, text)
+		}
+	}
+}
+
 // TestPTXParses: the interpreter must know every instruction that can be emitted.
 func TestPTXParses(t *testing.T) {
 	if _, err := ptxsim.Parse(ptxModule(t)); err != nil {

@@ -4,6 +4,7 @@ package passes
 var Pipeline = []Pass{
 	Fold,         // first: what is left is what runs
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
+	Affine,       // masks' positions
 	CSE,          // exporters write the same mask and the same shape arithmetic once a layer
 	DeadCode,     //
 	Embedding,    //

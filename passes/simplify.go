@@ -33,7 +33,36 @@ func simplifyReshape(_ *Context, n *ir.Node) *ir.Patch {
 		p := ir.NewPatch(n, inner)
 		return p.Replace(n.Out[0], p.Emit1(op.Reshape, n.Attr, inner.In[0]))
 	}
-	return nil
+	return splitAgain(n)
+}
+
+// splitAgain replaces leading axes that are merged, kept as one by a transpose and split again: the transpose does without.
+func splitAgain(n *ir.Node) *ir.Patch {
+	t := by(n.In[0], op.Transpose)
+	if t == nil || by(t.In[0], op.Reshape) == nil {
+		return nil
+	}
+	r := t.In[0].Def
+	from, merged, to := r.In[0].Shape, r.Out[0].Shape, n.Out[0].Shape
+	perm := t.Attr.(op.TransposeAttr).Perm.List()
+	more := len(from) - len(merged)
+	if len(perm) == 0 || perm[0] != 0 || more < 1 || len(to) != len(from) || !ir.SameShape(from[more+1:], merged[1:]) || !ir.SameShape(from[:more+1], to[:more+1]) {
+		return nil
+	}
+	wide := make([]int64, 0, len(from))
+	for i := range more {
+		wide = append(wide, int64(i))
+	}
+	for _, a := range perm {
+		wide = append(wide, a+int64(more))
+	}
+	for i, a := range wide {
+		if to[i].Same(from[a]) != sym.True {
+			return nil
+		}
+	}
+	p := ir.NewPatch(n, t, r)
+	return p.Replace(n.Out[0], p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(wide...)}, r.In[0]))
 }
 
 func simplifyTranspose(_ *Context, n *ir.Node) *ir.Patch {

@@ -20,11 +20,11 @@ type Attention struct {
 
 // Attention runs the operator.
 func (s *Session) Attention(a Attention) {
-	if s.dev != nil && s.dev.Attention != nil && s.dev.Attention(&a) {
+	s.att = a
+	if s.dev != nil && s.dev.Attention != nil && s.dev.Attention(&s.att) {
 		return
 	}
 	s.enter()
-	s.att = a
 	if a.M*a.S > 0 {
 		s.parallel(a.Batch*a.Heads*a.splits(s.threads()), s.task.att)
 	}

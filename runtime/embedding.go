@@ -17,11 +17,11 @@ const embeddingTask = 32
 
 // Embedding runs the operator; an index outside its table is the run's error.
 func (s *Session) Embedding(e Embedding) {
-	if s.dev != nil && s.dev.Embedding != nil && s.dev.Embedding(&e) {
+	s.emb = e
+	if s.dev != nil && s.dev.Embedding != nil && s.dev.Embedding(&s.emb) {
 		return
 	}
 	s.enter()
-	s.emb = e
 	n := e.places()
 	for i := range n {
 		for t := range e.Count {

@@ -182,11 +182,11 @@ func (s *Session) Linear(l Linear) {
 	if l.M == 0 {
 		return
 	}
-	if s.dev != nil && s.dev.Linear != nil && s.dev.Linear(&l) {
+	s.lin = l
+	if s.dev != nil && s.dev.Linear != nil && s.dev.Linear(&s.lin) {
 		return
 	}
 	s.enter()
-	s.lin = l
 	s.parallel(l.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
 	s.leave(2 * l.M * l.N * l.K)
 }
@@ -265,11 +265,11 @@ type MatMul struct {
 
 // MatMul runs the product.
 func (s *Session) MatMul(m MatMul) {
-	if s.dev != nil && s.dev.MatMul != nil && s.dev.MatMul(&m) {
+	s.mm = m
+	if s.dev != nil && s.dev.MatMul != nil && s.dev.MatMul(&s.mm) {
 		return
 	}
 	s.enter()
-	s.mm = m
 	n := m.Batch[0] * m.Batch[1] * m.Batch[2]
 	if n*m.M*m.N > 0 {
 		s.parallel(n, s.task.mmPack)

@@ -99,11 +99,11 @@ type Gather struct {
 
 // Gather runs the operator; an index outside its axis is the run's error.
 func (s *Session) Gather(g Gather) {
-	if s.dev != nil && s.dev.Gather != nil && s.dev.Gather(&g) {
+	s.gat = g
+	if s.dev != nil && s.dev.Gather != nil && s.dev.Gather(&s.gat) {
 		return
 	}
 	s.enter()
-	s.gat = g
 	for i := range g.Count * max(g.Axes, 1) {
 		axis := g.Axis
 		if g.Axes > 0 {
@@ -155,11 +155,11 @@ type Im2Col struct {
 
 // Im2Col runs the operator.
 func (s *Session) Im2Col(c Im2Col) {
-	if s.dev != nil && s.dev.Im2Col != nil && s.dev.Im2Col(&c) {
+	s.col = c
+	if s.dev != nil && s.dev.Im2Col != nil && s.dev.Im2Col(&s.col) {
 		return
 	}
 	s.enter()
-	s.col = c
 	s.parallel(c.Batch*c.Windows[0]*c.Windows[1], s.task.col)
 	s.leave(0)
 }
@@ -213,8 +213,10 @@ func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
 
 // Numbers writes integers computed from the input shapes.
 func (s *Session) Numbers(to Ptr, size int, v ...int) {
-	if s.dev != nil && s.dev.Numbers != nil && s.dev.Numbers(to, size, v) {
-		return
+	if s.dev != nil && s.dev.Numbers != nil {
+		if s.nums = append(s.nums[:0], v...); s.dev.Numbers(to, size, s.nums) {
+			return
+		}
 	}
 	for i, x := range v {
 		s.Iota(At(to, i*size), size, x, 0, 1, false)

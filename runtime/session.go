@@ -58,6 +58,7 @@ type Session struct {
 	col  Im2Col
 	res  Resize
 	emb  Embedding
+	nums []int
 	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res, emb func(worker, i int) }
 }
 
