@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"io/fs"
 	"sort"
 	"strconv"
 	"strings"
@@ -101,22 +102,16 @@ func Module(program []File, o Options) ([]File, error) {
 
 // RuntimeFiles is a copy of the runtime, without its tests.
 func RuntimeFiles(dir string) ([]File, error) {
-	entries, err := rt.Source.ReadDir(".")
-	if err != nil {
-		return nil, err
-	}
 	var files []File
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), "_test.go") || e.Name() == "source.go" {
-			continue
+	err := fs.WalkDir(rt.Source, ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || strings.HasSuffix(path, "_test.go") || path == "source.go" {
+			return err
 		}
-		data, err := rt.Source.ReadFile(e.Name())
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, File{dir + e.Name(), data})
-	}
-	return files, nil
+		data, err := rt.Source.ReadFile(path)
+		files = append(files, File{dir + path, data})
+		return err
+	})
+	return files, err
 }
 
 func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {

@@ -62,6 +62,12 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 	for _, act := range []string{"", "gelu", "relu", "tanh"} {
 		ks = append(ks, op.EpilogueKernel(op.LinearAttr{Act: act}, true, true), op.EpilogueKernel(op.LinearAttr{Act: act}, false, true))
 	}
+	for _, name := range []string{"Log", "Sin", "Cos", "Tan", "Atan", "Asinh", "Sinh", "Expm1"} { // plain Go's alone
+		b := loop.NewBuilder("call " + name)
+		x, y := b.Buffer(loop.Buf{Elem: loop.F32}), b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+		b.Loop(func() { b.Store(y, b.Call(name, b.Load(x))) })
+		ks = append(ks, b.Kernel())
+	}
 	return append(ks, logicKernel(), uniformKernel())
 }
 

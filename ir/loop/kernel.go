@@ -44,7 +44,7 @@ const (
 	MaxLanes              // reduction: lane = Max(a, lane), from -Inf
 	MinLanes              // reduction: lane = Min(a, lane), from +Inf
 	ProdLanes             // reduction: lane *= a
-	Call                  // one of Go's math functions, by Name, computed in f64 and rounded
+	Call                  // a function by Name, computed in f64 and rounded: on f32 one of package arith, on f64 one of Go's math
 )
 
 var codeNames = []string{"const", "len", "load", "store", "add", "sub", "mul", "div", "mod", "fma", "neg", "abs", "sqrt", "min",

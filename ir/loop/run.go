@@ -3,6 +3,8 @@ package loop
 import (
 	"fmt"
 	"math"
+
+	"mmc/runtime/arith"
 )
 
 // Scalar is a value of any element type: floats in F, the others in I.
@@ -209,6 +211,10 @@ func truth(t bool) Scalar {
 
 func applyF32(in *Inst, a, b, c float32) Scalar {
 	switch in.Code {
+	case Call:
+		if f, ok := arith.Functions[in.Name]; ok {
+			return Scalar{F: float64(float32(f(float64(a), float64(b))))}
+		}
 	case FMA:
 		return Scalar{F: float64(FMA32(a, b, c))}
 	case Scale:
