@@ -7,7 +7,8 @@ type Use struct{ Rows, Epilogue, Softmax, Embedding bool }
 
 // Accelerator makes kernels for a device that a program uses beside the CPU.
 type Accelerator struct {
-	Name string // as in --target OS/ARCH+NAME
+	Name  string // as in --target OS/ARCH+NAME
+	DType string // of products
 	// Emit prints the kernels, and a file of Go that declares openDevice.
 	Emit func(kernels []*loop.Kernel, uses []Use) []File
 	// Runtime are the packages it needs, below the module's rt.

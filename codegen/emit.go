@@ -479,7 +479,7 @@ func modelFile(p *Plan, o Options) string {
 	}
 	w.f("},\n")
 	if o.Accelerator != nil {
-		w.f("Open: openDevice,\n")
+		w.f("Open: openDevice,\nDType: %q,\n", o.Accelerator.DType)
 	}
 	w.f("Flavours: flavours,\nWeights: weights,\nSlotSizes: slotSizes,\nOutShapes: outShapes,\nLimits: limits,\nForward: forward,\n}\n")
 	return w.body.String()

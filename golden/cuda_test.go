@@ -44,7 +44,7 @@ func TestDriverFaults(t *testing.T) {
 	if out, err := exec.Command(gcc, "-shared", "-fPIC", "-O1", "-o", filepath.Join(dir, "libcuda.so.1"), "testdata/fakecuda/libcuda.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	c, err := driver.Compile("models/digits-vit/model.onnx", driver.Options{Targets: everything(), Accelerator: targets.Accelerator("cuda")})
+	c, err := driver.Compile("models/digits-vit/model.onnx", driver.Options{Targets: everything(), Accelerator: targets.Accelerator("cuda", "f32")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,15 +44,22 @@ func ptxKernels(t *testing.T) []*loop.Kernel {
 }
 
 // ptxModule is the PTX of all row kernels in every use.
-func ptxModule(t *testing.T) string {
+func ptxModule(t *testing.T, dtype string) string {
 	ks := ptxKernels(t)
-	return ptx.Module(ks, ptxUses(ks))
+	return ptx.Module(ks, ptxUses(ks), dtype)
 }
 
-// TestPTXSweep runs every entry on the interpreter, over tails in every size, against plain Go.
+// TestPTXSweep runs every entry on the interpreter, over tails in every size, against plain Go; products in other types of operands on
+// numbers that are exact in them.
 func TestPTXSweep(t *testing.T) {
+	for _, dtype := range dtypes {
+		t.Run(dtype, func(t *testing.T) { ptxSweep(t, dtype) })
+	}
+}
+
+func ptxSweep(t *testing.T, dtype string) {
 	ks, dir := ptxKernels(t), t.TempDir()
-	acc := simulated()
+	acc := simulated(dtype)
 	uses := ptxUses(ks)
 	var table, kinds strings.Builder
 	for i, k := range ks {
@@ -70,10 +77,10 @@ func TestPTXSweep(t *testing.T) {
 	if err := errors.Join(err, e1, e2, e3); err != nil {
 		t.Fatal(err)
 	}
-	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String()).Replace(string(src))
+	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String(), "/*EXACT*/", fmt.Sprint(dtype != "f32")).Replace(string(src))
 	files = append(append(files, more...), unit.Files...)
 	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")},
-		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses))})
+		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses, dtype))})
 	bin := buildFiles(t, dir, files, "", "")
 	out, err := exec.Command(bin).CombinedOutput()
 	t.Logf("%s", out)
@@ -105,31 +112,37 @@ func ptxas(t *testing.T) string {
 
 var spills = regexp.MustCompile(`(\d+) bytes spill (stores|loads)`)
 
+// dtypes are the operand types of products.
+var dtypes = []string{"f32", "bf16", "f16", "tf32"}
+
 // TestPTXAssembles has ptxas assemble every kernel for sm_80 and sm_90a, without a spill.
 func TestPTXAssembles(t *testing.T) {
-	tool, file := ptxas(t), filepath.Join(t.TempDir(), "kernels.ptx")
-	if err := os.WriteFile(file, []byte(ptxModule(t)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, arch := range []string{"sm_80", "sm_90a"} {
-		out, err := exec.Command(tool, "-v", "-arch="+arch, "-o", file+".cubin", file).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", arch, err, out)
+	tool, dir := ptxas(t), t.TempDir()
+	for _, dtype := range dtypes {
+		file := filepath.Join(dir, dtype+".ptx")
+		if err := os.WriteFile(file, []byte(ptxModule(t, dtype)), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		for _, m := range spills.FindAllStringSubmatch(string(out), -1) {
-			if m[1] != "0" {
-				t.Errorf("%s: %s", arch, m[0])
+		for _, arch := range []string{"sm_80", "sm_90a"} {
+			out, err := exec.Command(tool, "-v", "-arch="+arch, "-o", file+".cubin", file).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s, %s: %v\n%s", dtype, arch, err, out)
 			}
-		}
-		if !strings.Contains(string(out), "registers") {
-			t.Errorf("%s: no report: %s", arch, out)
+			for _, m := range spills.FindAllStringSubmatch(string(out), -1) {
+				if m[1] != "0" {
+					t.Errorf("%s, %s: %s", dtype, arch, m[0])
+				}
+			}
+			if !strings.Contains(string(out), "registers") {
+				t.Errorf("%s, %s: no report: %s", dtype, arch, out)
+			}
 		}
 	}
 }
 
 // simulated is the CUDA accelerator with the interpreter in the driver's place.
-func simulated() *codegen.Accelerator {
-	a := ptx.CUDA()
+func simulated(dtype string) *codegen.Accelerator {
+	a := ptx.CUDA(dtype)
 	packages := a.Runtime
 	a.Require, a.Sums = "", ""
 	a.Runtime = func() ([]codegen.File, error) {
@@ -158,10 +171,10 @@ func simulated() *codegen.Accelerator {
 }
 
 // simulatedSuite builds models to run on the interpreter.
-func simulatedSuite(t *testing.T, list []model) programs {
+func simulatedSuite(t *testing.T, list []model, dtype string) programs {
 	var compiled []*driver.Compiled
 	for _, m := range list {
-		c, err := driver.Compile(m.file, driver.Options{Targets: everything(), Accelerator: simulated()})
+		c, err := driver.Compile(m.file, driver.Options{Targets: everything(), Accelerator: simulated(dtype)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +186,7 @@ func simulatedSuite(t *testing.T, list []model) programs {
 // TestPTXModels runs models on the interpreter: every data set within tolerance, with the CPU's bits.
 func TestPTXModels(t *testing.T) {
 	list := append(append([]model{}, own...), sharedModels(t)...)
-	s, want := simulatedSuite(t, list), readDigests(t)
+	s, want := simulatedSuite(t, list, "f32"), readDigests(t)
 	for i, m := range list {
 		var doc struct{ Results []rt.SetResult }
 		runProgram(t, s, i, &doc, "test", "--json", "--isa", rt.Accelerator, m.sets)
@@ -186,13 +199,36 @@ func TestPTXModels(t *testing.T) {
 	}
 }
 
+// TestPTXTensorCores runs models with products on tensor cores, as the interpreter has them: within the tolerance of their dtype, and
+// not with the bits of f32. Rounding operands to the eight bits of bf16 costs more than 1e-2 in single elements of most models;
+// there the direction of the output is held instead.
+func TestPTXTensorCores(t *testing.T) {
+	list, want := append(append([]model{}, own...), sharedModels(t)...), readDigests(t)
+	for _, dtype := range dtypes[1:] {
+		s := simulatedSuite(t, list, dtype)
+		for i, m := range list {
+			var doc struct{ Results []rt.SetResult }
+			runProgram(t, s, i, &doc, "test", "--json", "--isa", rt.Accelerator, m.sets)
+			for _, r := range doc.Results {
+				pass := r.Pass || dtype == "bf16" && r.Outputs[0].Cosine > 0.9999
+				if !pass || r.ISA != rt.Accelerator {
+					t.Errorf("%s, %s %s: %+v", dtype, m.file, r.Set, r)
+				}
+				if o := r.Outputs[0]; o.SHA256 == want[fmt.Sprintf("%s/%s %s %s", filepath.Base(m.sets), filepath.Base(m.file), r.Set, o.Name)] {
+					t.Errorf("%s, %s: the bits of f32", dtype, m.file)
+				}
+			}
+		}
+	}
+}
+
 // TestBERTLaunches: a layer of BERT is seven launches (queries, keys and values together, attention, its output, norm, two layers, norm),
 // and all else six, so that BERT-base is ninety.
 func TestBERTLaunches(t *testing.T) {
 	dir := shared(t, "models")
 	for _, name := range []string{"tiny-bert", "tiny-bert-dynamo"} {
 		m := model{filepath.Join(dir, name, "model.onnx"), filepath.Join(dir, name)}
-		p := simulatedSuite(t, []model{m})
+		p := simulatedSuite(t, []model{m}, "f32")
 		file := filepath.Join(t.TempDir(), "launches")
 		cmd := p.command(0, "bench", "--isa", rt.Accelerator, "--dim", "s0=1", "--dim", "s1=8", "--runs", "1", "--warmup", "0")
 		cmd.Env = append(os.Environ(), "MMC_LAUNCHES="+file)
@@ -219,14 +255,16 @@ func TestBERTLaunches(t *testing.T) {
 
 // TestPTXParses: the interpreter must know every instruction that can be emitted.
 func TestPTXParses(t *testing.T) {
-	if _, err := ptxsim.Parse(ptxModule(t)); err != nil {
-		t.Fatal(err)
+	for _, dtype := range dtypes {
+		if _, err := ptxsim.Parse(ptxModule(t, dtype)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 // TestPTXDevice runs the tests of a module whose device is the interpreter: replayed graphs, goroutines, faults.
 func TestPTXDevice(t *testing.T) {
-	c, err := driver.Compile(own[0].file, driver.Options{Targets: everything(), Accelerator: simulated()})
+	c, err := driver.Compile(own[0].file, driver.Options{Targets: everything(), Accelerator: simulated("f32")})
 	if err != nil {
 		t.Fatal(err)
 	}

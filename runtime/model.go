@@ -85,11 +85,28 @@ type Program struct {
 	OutSlots        []int
 	Flavours        []Flavour
 	Weights         string
+	DType           string                            // of products on the accelerator; empty is f32
 	Open            func(p *Program) (*Device, error) // the accelerator, or nil
 	SlotSizes       func(d, size []int)
 	OutShapes       func(d []int, shape [][]int)
 	Limits          func(d []int) (which, small, large int)
 	Forward         func(s *Session, d []int)
+}
+
+// dtype is the operands' type of products.
+func (p *Program) dtype() string {
+	if p.DType == "" {
+		return "f32"
+	}
+	return p.DType
+}
+
+// Tolerances are the default ones of the program's dtype.
+func (p *Program) Tolerances() (atol, rtol float64) {
+	if p.dtype() == "f32" {
+		return DefaultATol, DefaultRTol
+	}
+	return 1e-2, 1e-2
 }
 
 // Options of NewModel. ISA names a flavour; empty picks the best this machine has. Threads 0 means as many as Go may use.

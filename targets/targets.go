@@ -21,10 +21,10 @@ func For(goarch string) []codegen.Target {
 	return list
 }
 
-// Accelerator is the accelerator of a name, as in linux/amd64+cuda, or nil.
-func Accelerator(name string) *codegen.Accelerator {
+// Accelerator is the accelerator of a name, as in linux/amd64+cuda, with products in a dtype, or nil.
+func Accelerator(name, dtype string) *codegen.Accelerator {
 	if name == "cuda" {
-		return ptx.CUDA()
+		return ptx.CUDA(dtype)
 	}
 	return nil
 }

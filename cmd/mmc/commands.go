@@ -20,7 +20,7 @@ type modelFlags struct {
 	Target     string            `help:"GOOS/GOARCH, with +cuda for an NVIDIA GPU too, or purego; this machine by default." placeholder:"OS/ARCH"`
 	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, neon, purego); by default several, picked at start."`
 	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
-	Dtype      string            `help:"Arithmetic; f32 is the only one so far." default:"f32" enum:"f32"`
+	Dtype      string            `help:"Operands of products: f32 or, on a GPU, bf16, f16 or tf32." default:"f32" enum:"f32,bf16,f16,tf32"`
 	Threads    int               `help:"Worker threads of a run; 0 for as many as there are cores."`
 	TrustLinks bool              `help:"Allow external data behind symbolic and hard links."`
 	Disable    []string          `help:"Passes to leave out." placeholder:"PASS"`
@@ -31,7 +31,7 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
-	c, err := targetFor(f.Target, f.Isa)
+	c, err := targetFor(f.Target, f.Isa, f.Dtype)
 	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
 		GOOS: c.goos, GOARCH: c.goarch, Targets: c.kernels, Accelerator: c.accelerator}
 	for _, p := range f.Disable {

@@ -79,17 +79,20 @@ type chosen struct {
 	accelerator  *codegen.Accelerator
 }
 
-// targetFor picks the kernels for --target and --isa.
-func targetFor(target, isa string) (c chosen, err error) {
+// targetFor picks the kernels for --target, --isa and --dtype.
+func targetFor(target, isa, dtype string) (c chosen, err error) {
 	switch target {
 	case "purego":
 		c.kernels = targets.For("")
 	case "":
 		c = chosen{goos: hostOS, goarch: hostArch, kernels: targets.For(hostArch)}
 	default:
-		if c, err = parseTarget(target); err != nil {
+		if c, err = parseTarget(target, dtype); err != nil {
 			return c, err
 		}
+	}
+	if dtype != "f32" && c.accelerator == nil {
+		return c, fmt.Errorf("%w: --dtype %s is for tensor cores; add +cuda to --target, as in linux/amd64+cuda", errTarget, dtype)
 	}
 	switch isa {
 	case "", rt.Accelerator:
@@ -108,13 +111,13 @@ func targetFor(target, isa string) (c chosen, err error) {
 }
 
 // parseTarget reads GOOS/GOARCH, with +cuda for kernels on a GPU too.
-func parseTarget(target string) (c chosen, err error) {
+func parseTarget(target, dtype string) (c chosen, err error) {
 	var ok bool
 	c.goos, c.goarch, ok = strings.Cut(target, "/")
 	arch, accelerator, found := strings.Cut(c.goarch, "+")
 	c.goarch, c.kernels = arch, targets.For(arch)
 	if found {
-		c.accelerator = targets.Accelerator(accelerator)
+		c.accelerator = targets.Accelerator(accelerator, dtype)
 		ok = ok && c.accelerator != nil && c.goos == "linux" && (arch == "amd64" || arch == "arm64")
 	}
 	if !ok {

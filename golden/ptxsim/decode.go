@@ -30,6 +30,8 @@ func (e *entry) decode(in *instr, op string, args []string) error {
 		}
 		in.regs = []int{e.reg(args[0]), e.reg(args[1]), e.reg(args[2])}
 		return nil
+	case name == "mma":
+		return e.product(in, op, args)
 	case name == "ld" || name == "st":
 		return e.memory(in, op, args)
 	case strings.HasPrefix(args[len(args)-1], "%") && strings.Contains(args[len(args)-1], "id."):
@@ -225,7 +227,10 @@ var functions = map[string]any{
 	"cvt.rn.f32.u32":  fn1(func(a uint64) uint64 { return bits32(float32(uint32(a))) }),
 	"cvt.rn.f32.s64":  fn1(func(a uint64) uint64 { return bits32(float32(int64(a))) }), "cvt.rn.f64.s64": fn1(func(a uint64) uint64 { return bits64(float64(int64(a))) }),
 	"cvt.f64.f32": fn1(func(a uint64) uint64 { return bits64(float64(f32(a))) }), "cvt.rn.f32.f64": fn1(func(a uint64) uint64 { return bits32(float32(f64(a))) }),
-	"cvt.u64.u32": fn1(low), "cvt.u32.u64": fn1(low), "cvt.s64.u32": fn1(low),
+	"cvt.rn.bf16x2.f32": fn2(func(a, b uint64) uint64 { return toBF16(f32(a))<<16 | toBF16(f32(b)) }),
+	"cvt.rn.f16x2.f32":  fn2(func(a, b uint64) uint64 { return toF16(f32(a))<<16 | toF16(f32(b)) }),
+	"cvt.rna.tf32.f32":  fn1(func(a uint64) uint64 { return toTF32(a) }),
+	"cvt.u64.u32":       fn1(low), "cvt.u32.u64": fn1(low), "cvt.s64.u32": fn1(low),
 	"cvt.s64.s8": fn1(func(a uint64) uint64 { return uint64(int64(int8(a))) }), "cvt.s64.u8": fn1(func(a uint64) uint64 { return a & 0xff }),
 	"cvt.s64.s16": fn1(func(a uint64) uint64 { return uint64(int64(int16(a))) }), "cvt.s64.u16": fn1(func(a uint64) uint64 { return a & 0xffff }),
 	"cvt.s64.s32": fn1(func(a uint64) uint64 { return uint64(int64(int32(a))) }),

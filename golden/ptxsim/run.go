@@ -154,7 +154,11 @@ func (b *block) release() bool {
 	for w := 0; w < len(b.threads); w += 32 {
 		warp := b.threads[w:min(w+32, len(b.threads))]
 		if at := b.together(warp, shuffle, false); at != nil {
-			exchange(warp, at)
+			if operandTypes[at.mode] != nil {
+				multiply(warp, at)
+			} else {
+				exchange(warp, at)
+			}
 			any = true
 		}
 	}

@@ -20,7 +20,10 @@ const (
 )
 
 // gemmEntry prints C = act(A B + Bias) + Res; act is an elementwise kernel of one input or, with Res, two, or nil.
-func gemmEntry(name string, act *loop.Kernel) string {
+func gemmEntry(name string, act *loop.Kernel, dtype string) string {
+	if dtype != "f32" {
+		return tensorEntry(name, act, dtype)
+	}
 	comment := name + " computes C = A B + Bias + Res, a chain of fused multiply-adds in increasing k for each element"
 	if act != nil {
 		comment += "; the sum goes through " + act.Name
@@ -29,7 +32,12 @@ func gemmEntry(name string, act *loop.Kernel) string {
 		g := &gemm{asm: a, act: act}
 		g.addresses()
 		g.product()
-		g.finish()
+		rows, cols := g.places()
+		acc := make([][]string, side)
+		for i := range acc {
+			acc[i] = g.acc[i][:]
+		}
+		g.finish(rows, cols, acc)
 		a.i("ret")
 	})
 }
@@ -48,14 +56,29 @@ type gemm struct {
 	acc                      [side][side]string
 }
 
-// addresses finds the block's place, the batch entry's matrices and what this thread loads: of A one step of k of four rows sixteen
-// apart, of B one column of four steps of k four apart.
-func (g *gemm) addresses() {
+// block finds the block's place and the batch entry's matrices.
+func (g *gemm) block() (matA, matB string) {
 	g.m, g.n, g.k = g.word32(cuda.GemmM), g.word32(cuda.GemmN), g.word32(cuda.GemmK)
 	g.tid = g.set("r", "mov.u32", "%tid.x")
 	g.n0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.x"), "6")
 	g.m0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.y"), "6")
-	matA, matB := g.batch()
+	g.shared = g.set("r", "mov.u32", "tile")
+	g.bk = g.word(cuda.GemmBK)
+	return g.batch()
+}
+
+// columnOf is the address of column col of B at k = 0.
+func (g *gemm) columnOf(matB, col string) string {
+	panel := g.set("l", "cvt.u64.u32", g.set("r", "shr.u32", col, "4"))
+	lane := g.set("l", "cvt.u64.u32", g.set("r", "and.b32", col, "15"))
+	at := g.set("l", "mad.lo.s64", panel, g.word(cuda.GemmPanel), matB)
+	return g.set("l", "mad.lo.s64", lane, g.word(cuda.GemmBN), at)
+}
+
+// addresses finds what this thread loads: of A one step of k of four rows sixteen apart, of B one column of four steps of k four
+// apart.
+func (g *gemm) addresses() {
+	matA, matB := g.block()
 	g.rowA = g.set("r", "add.u32", g.m0, g.set("r", "shr.u32", g.tid, "4"))
 	g.stepA = g.set("r", "and.b32", g.tid, "15")
 	g.colB = g.set("r", "add.u32", g.n0, g.set("r", "and.b32", g.tid, "63"))
@@ -63,14 +86,8 @@ func (g *gemm) addresses() {
 	lda := g.word(cuda.GemmLDA)
 	g.addrA = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.rowA), lda, g.scaled(matA, g.stepA, 4))
 	g.strideA = g.set("l", "shl.b64", lda, "4")
-	panel := g.set("l", "cvt.u64.u32", g.set("r", "shr.u32", g.colB, "4"))
-	lane := g.set("l", "cvt.u64.u32", g.set("r", "and.b32", g.colB, "15"))
-	g.bk = g.word(cuda.GemmBK)
-	at := g.set("l", "mad.lo.s64", panel, g.word(cuda.GemmPanel), matB)
-	at = g.set("l", "mad.lo.s64", lane, g.word(cuda.GemmBN), at)
-	g.addrB = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.stepB), g.bk, at)
+	g.addrB = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.stepB), g.bk, g.columnOf(matB, g.colB))
 	g.strideB = g.set("l", "shl.b64", g.bk, "2")
-	g.shared = g.set("r", "mov.u32", "tile")
 }
 
 // batch picks the matrices of grid row z: an entry of the batch, or one of several products that share A.
@@ -181,29 +198,36 @@ func (a *asm) load4(addr string) (v [4]string) {
 	return v
 }
 
-// finish adds bias and residual, applies the activation and stores.
-func (g *gemm) finish() {
+// places are the rows and columns of C that this thread has.
+func (g *gemm) places() (rows, cols []string) {
 	row := g.set("r", "mad.lo.u32", g.set("r", "shr.u32", g.tid, "4"), num(side), g.m0)
 	col := g.set("r", "mad.lo.u32", g.set("r", "and.b32", g.tid, "15"), num(side), g.n0)
+	for i := range side {
+		rows = append(rows, g.set("r", "add.u32", row, num(i)))
+		cols = append(cols, g.set("r", "add.u32", col, num(i)))
+	}
+	return rows, cols
+}
+
+// finish adds bias and residual, applies the activation and stores the elements at rows and columns of the block's tile.
+func (g *gemm) finish(rows, cols []string, acc [][]string) {
 	hasBias, res := g.set("p", "setp.ne.s64", g.bias, "0"), g.word(cuda.GemmRes)
 	hasRes := g.set("p", "setp.ne.s64", res, "0")
-	var inN, bias [side]string
-	for j := range side {
-		c := g.set("r", "add.u32", col, num(j))
+	inN, bias := make([]string, len(cols)), make([]string, len(cols))
+	for j, c := range cols {
 		inN[j] = g.set("p", "setp.lt.u32", c, g.n)
 		bias[j] = g.set("f", "mov.f32", "0f00000000")
 		p := g.set("p", "and.pred", inN[j], hasBias)
 		g.i("@%s ld.global.f32 %s, [%s]", p, bias[j], g.scaled(g.bias, c, 4))
 	}
-	for i := range side {
-		r := g.set("r", "add.u32", row, num(i))
+	for i, r := range rows {
 		wide := g.set("l", "cvt.u64.u32", r)
 		inM := g.set("p", "setp.lt.u32", r, g.m)
-		to := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDC), g.c), col, 4)
-		from := g.scaled(g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDR), res), col, 4)
-		for j := range side {
+		to := g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDC), g.c)
+		from := g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDR), res)
+		for j, c := range cols {
 			inside := g.set("p", "and.pred", inM, inN[j])
-			g.element(g.acc[i][j], bias[j], hasBias, hasRes, inside, fmt.Sprintf("[%s+%d]", from, 4*j), fmt.Sprintf("[%s+%d]", to, 4*j))
+			g.element(acc[i][j], bias[j], hasBias, hasRes, inside, "["+g.scaled(from, c, 4)+"]", "["+g.scaled(to, c, 4)+"]")
 		}
 	}
 }
