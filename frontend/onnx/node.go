@@ -119,8 +119,8 @@ func (r *reader) define(n *onnxpb.NodeProto, s scope, out []*ir.Value) error {
 		if o == "" {
 			continue
 		}
-		if i >= len(out) {
-			return fmt.Errorf("output %d is asked for, the operator has %d", i, len(out))
+		if i >= len(out) || out[i] == nil {
+			return fmt.Errorf("output %d is asked for, which this operator does not give", i)
 		}
 		if out[i].Name == "" {
 			out[i].Name = o
