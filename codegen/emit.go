@@ -472,7 +472,11 @@ func modelFile(p *Plan, o Options) string {
 		w.f("out.Out%d = rt.Output[%s](&out.result, %d)\n", i, elemNames[p.Graph.Outputs[i].Elem.String()], i)
 	}
 	w.f("return out, nil\n}\n\n")
-	w.f("// Program describes the model to the runtime.\nvar Program = rt.Program{\nDigest: digest,\nInputs: Inputs,\nOutputs: Outputs,\nSymbols: symbolNames[:],\nFacts: factNames[:],\nSteps: stepNames[:],\n")
+	w.f("// Program describes the model to the runtime.\nvar Program = rt.Program{\nDigest: digest,\nInputs: Inputs,\nOutputs: Outputs,\nSymbols: symbolNames[:],\n")
+	if zeros := p.mayBeZero(); zeros != "" {
+		w.f("MayBeZero: []bool{%s},\n", zeros)
+	}
+	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
 	w.f("Slots: %d,\nOutSlots: []int{", len(p.Slots))
 	for _, m := range p.Outputs {
 		w.f("%d,", m.Index)
@@ -525,6 +529,19 @@ func namesFile(p *Plan, o Options) string {
 	}
 	w.f("}\n")
 	return w.body.String()
+}
+
+// mayBeZero lists which symbols may be 0, or "" if none may.
+func (p *Plan) mayBeZero() string {
+	list, any := make([]string, len(p.Symbols)), false
+	for i, s := range p.Symbols {
+		list[i] = strconv.FormatBool(sym.MayBeZero(s))
+		any = any || sym.MayBeZero(s)
+	}
+	if !any {
+		return ""
+	}
+	return strings.Join(list, ", ")
 }
 
 // axis describes an axis of an input: a number, or a symbol with what else the size is made of.

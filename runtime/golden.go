@@ -31,7 +31,7 @@ func DataSets(dir string) ([]string, error) {
 	}
 	var sets []string
 	for _, e := range entries {
-		if e.IsDir() && strings.Contains(e.Name(), "test_data_set") {
+		if e.IsDir() && strings.HasPrefix(e.Name(), "test_data_set") {
 			sets = append(sets, filepath.Join(dir, e.Name()))
 		}
 	}

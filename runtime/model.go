@@ -80,6 +80,7 @@ type Program struct {
 	Digest          string
 	Inputs, Outputs []Port
 	Symbols, Facts  []string
+	MayBeZero       []bool // of the symbols; nil if none may be 0
 	Steps           []StepName
 	Slots           int
 	OutSlots        []int
@@ -367,7 +368,7 @@ func (c *Call) bindDims() error {
 		}
 		n := 1
 		for a, ax := range port.Axes {
-			empty := ax.Const == 0 && ax.Sym < 0 && ax.Size == nil && in.shape[a] == 0
+			empty := in.shape[a] == 0 && p.emptyAxis(ax)
 			if !empty && (in.shape[a] < 1 || in.shape[a] > 1<<31 || n > 1<<40/in.shape[a]) {
 				return &InputError{fmt.Sprintf("input %q axis %d is %d", port.Name, a, in.shape[a])}
 			}
@@ -408,6 +409,14 @@ func (c *Call) checkDims() error {
 		return &InputError{fmt.Sprintf("%s: %d is more than the %d that the model has room for", p.Facts[i], small, large)}
 	}
 	return nil
+}
+
+// emptyAxis reports whether an axis may have size 0.
+func (p *Program) emptyAxis(ax Axis) bool {
+	if ax.Size != nil || ax.Sym < 0 {
+		return ax.Size == nil && ax.Const == 0
+	}
+	return p.MayBeZero != nil && p.MayBeZero[ax.Sym]
 }
 
 // because explains the size that an axis must have.

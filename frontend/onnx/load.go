@@ -62,7 +62,13 @@ func Decode(data []byte, dir string, o Options) (*Model, error) {
 		model: &p, opts: o, ext: &external{dir: dir, trustLinks: o.TrustLinks, files: map[string][]byte{}},
 		tensors: map[*onnxpb.TensorProto]*ir.Tensor{}, subst: map[string]sym.Dim{},
 	}
+	r.zeros = r.maybeZero(p.Graph.GetInput())
 	g, err := r.read()
+	if err != nil && len(r.zeros) > 0 {
+		// An operator may need the size to be at least 1.
+		r.zeros, r.subst, r.missing = nil, map[string]sym.Dim{}, Unsupported{}
+		g, err = r.read()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +95,7 @@ type reader struct {
 	ext     *external
 	tensors map[*onnxpb.TensorProto]*ir.Tensor
 	subst   map[string]sym.Dim
+	zeros   map[string]bool // keys of the symbols that may be 0
 	opsets  map[string]int
 
 	g        *ir.Graph
@@ -288,26 +295,71 @@ func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir
 		dim := sym.Const(size)
 		if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); !fixed {
 			hint := d.GetDimParam()
-			key := fmt.Sprintf("%s#%d", hint, count[hint])
-			if hint == "" {
-				key = fmt.Sprintf("%s@%d", p.Name, a)
-			}
-			count[hint]++
-			dim = r.symbol(key, hint, symbols)
+			dim = r.symbol(axisKey(p, a, count), hint, symbols)
 		}
 		v.Shape = append(v.Shape, dim)
 	}
 	return v, nil
 }
 
+// axisKey names the symbol of an input's axis: by the model's own name for it and how often that came before in the shape, which
+// count holds, or by its place.
+func axisKey(p *onnxpb.ValueInfoProto, axis int, count map[string]int) string {
+	hint := p.GetType().GetTensorType().Shape.Dim[axis].GetDimParam()
+	if hint == "" {
+		return fmt.Sprintf("%s@%d", p.Name, axis)
+	}
+	count[hint]++
+	return fmt.Sprintf("%s#%d", hint, count[hint]-1)
+}
+
+// maybeZero finds the symbols that may be 0 when a program runs, such as the length of a cache of keys and values: they are sizes of
+// floating-point inputs of rank 3 and more only, and there of the only open axis after the first.
+func (r *reader) maybeZero(list []*onnxpb.ValueInfoProto) map[string]bool {
+	zeros, others := map[string]bool{}, map[string]bool{}
+	for _, p := range list {
+		tt := p.GetType().GetTensorType()
+		if tt == nil || tt.Shape == nil {
+			continue
+		}
+		elem, err := ir.ElemFromONNX(int64(tt.ElemType))
+		count := map[string]int{}
+		var inner []string
+		for a, d := range tt.Shape.Dim {
+			if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed {
+				continue
+			}
+			if key := axisKey(p, a, count); a > 0 {
+				inner = append(inner, key)
+			} else {
+				others[key] = true
+			}
+		}
+		into := others
+		if err == nil && elem.Float() && len(tt.Shape.Dim) >= 3 && len(inner) == 1 {
+			into = zeros
+		}
+		for _, key := range inner {
+			into[key] = true
+		}
+	}
+	for key := range others {
+		delete(zeros, key)
+	}
+	return zeros
+}
+
 func (r *reader) symbol(key, hint string, symbols map[string]string) sym.Dim {
 	name, ok := symbols[key]
 	if !ok {
 		name = fmt.Sprintf("s%d", len(symbols))
+		if r.zeros[key] {
+			name = fmt.Sprintf("z%d", len(symbols))
+		}
 		symbols[key] = name
 		r.g.Hints[name] = hint
 	}
-	if n, ok := r.opts.Dims[name]; ok {
+	if n, ok := r.opts.Dims["s"+name[1:]]; ok {
 		return sym.Const(n)
 	}
 	if n, ok := r.opts.Dims[hint]; ok && hint != "" {

@@ -27,7 +27,8 @@ const (
 	True
 )
 
-// Symbol bounds: every symbol lies in [MinSymbol, MaxSymbol].
+// Symbol bounds: every symbol lies in [MinSymbol, MaxSymbol], but for those whose names begin with z, which may be 0: the length of a
+// cache, for example.
 const (
 	MinSymbol = 1
 	MaxSymbol = 1 << 31
@@ -393,8 +394,14 @@ func mulBounds(alo, ahi, blo, bhi int64) (int64, int64) {
 	return min(p[0], p[1], p[2], p[3]), max(p[0], p[1], p[2], p[3])
 }
 
+// MayBeZero reports whether a symbol's size may be 0.
+func MayBeZero(symbol string) bool { return symbol[0] == 'z' }
+
 func atomBounds(atom string) (int64, int64) {
 	name, x, y, ok := splitCall(atom)
+	if !ok && MayBeZero(atom) {
+		return 0, MaxSymbol
+	}
 	if !ok {
 		return MinSymbol, MaxSymbol
 	}
