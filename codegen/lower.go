@@ -114,6 +114,10 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerConcat(n)
 	case n.Op == op.Im2Col:
 		return l.lowerIm2Col(n)
+	case n.Op == op.Pool:
+		return l.lowerPool(n)
+	case n.Op == op.TopK:
+		l.lowerTopK(n)
 	case n.Op == op.Embedding:
 		l.lowerEmbedding(n)
 	case n.Op == op.CumSum:

@@ -61,34 +61,74 @@ func (l *lowering) lowerConcat(n *ir.Node) {
 	}
 }
 
+// spatial are the numbers of up to three spatial axes; missing leading ones are filled.
+func spatial(ds []sym.Dim, fill int64) Expr {
+	out := sym.Consts(fill, fill, fill)
+	copy(out[3-len(ds):], ds)
+	return triple(out)
+}
+
+// windows adds what convolutions and poolings have in common.
+func (c *Call) windows(in, win []sym.Dim, a op.Im2ColAttr) {
+	c.arg("In", spatial(in, 1))
+	c.arg("Windows", spatial(win, 1))
+	c.arg("Kernel", spatial(sym.Consts(a.Kernel.List()...), 1))
+	c.arg("Stride", spatial(sym.Consts(a.Strides.List()...), 1))
+	c.arg("Dil", spatial(sym.Consts(a.Dilations.List()...), 1))
+	c.arg("Pad", spatial(sym.Consts(a.Pads.List()[:len(in)]...), 0))
+}
+
 func (l *lowering) lowerIm2Col(n *ir.Node) error {
 	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
-	r := len(x.Shape) - 2
-	if r > 3 {
+	if r := len(x.Shape) - 2; r > 3 {
 		return fmt.Errorf("a convolution over %d axes", r)
 	}
 	win, err := op.Windows(x.Shape[2:], a)
 	if err != nil {
 		return err
 	}
-	pad := func(ds []sym.Dim, fill int64) Expr {
-		out := sym.Consts(fill, fill, fill)
-		copy(out[3-r:], ds)
-		return triple(out)
-	}
 	c := Call{Method: "Im2Col", Type: "rt.Im2Col", Kind: "im2col"}
 	c.arg("Batch", dim(x.Shape[0]))
 	c.arg("Channels", dim(x.Shape[1]))
-	c.arg("In", pad(x.Shape[2:], 1))
-	c.arg("Windows", pad(win, 1))
-	c.arg("Kernel", pad(sym.Consts(a.Kernel.List()...), 1))
-	c.arg("Stride", pad(sym.Consts(a.Strides.List()...), 1))
-	c.arg("Dil", pad(sym.Consts(a.Dilations.List()...), 1))
-	c.arg("Pad", pad(sym.Consts(a.Pads.List()[:r]...), 0))
+	c.windows(x.Shape[2:], win, a)
 	c.arg("X", mem(l.buffer(x)))
 	c.arg("Out", mem(l.define(n.Out[0])))
 	l.emit(c)
 	return nil
+}
+
+func (l *lowering) lowerPool(n *ir.Node) error {
+	x, a := n.In[0], n.Attr.(op.PoolAttr)
+	in := x.Shape[2:]
+	win, err := op.PoolWindows(in, a)
+	if err != nil {
+		return err
+	}
+	c := Call{Method: "Pool", Type: "rt.Pool", Kind: "pool"}
+	c.arg("Planes", dim(x.Shape[0].Mul(x.Shape[1])))
+	c.windows(in, win, op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads})
+	c.arg("PadEnd", spatial(sym.Consts(a.Pads.List()[len(in):]...), 0))
+	c.arg("Max", text(fmt.Sprint(a.Max)))
+	c.arg("CountPad", text(fmt.Sprint(a.CountPad)))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(n.Out[0])))
+	l.emit(c)
+	return nil
+}
+
+func (l *lowering) lowerTopK(n *ir.Node) {
+	x, a := n.In[0], n.Attr.(op.TopKAttr)
+	last := len(x.Shape) - 1
+	c := Call{Method: "TopK", Kind: "topk"}
+	c.arg("", mem(l.buffer(x)))
+	c.arg("", mem(l.define(n.Out[0])))
+	c.arg("", mem(l.define(n.Out[1])))
+	c.arg("", dim(sym.Product(x.Shape[:last])))
+	c.arg("", dim(x.Shape[last]))
+	c.arg("", dim(sym.Const(a.K)))
+	c.arg("", text("rt."+strings.ToUpper(x.Elem.String())))
+	c.arg("", text(fmt.Sprint(a.Least)))
+	l.emit(c)
 }
 
 func (l *lowering) lowerEmbedding(n *ir.Node) {

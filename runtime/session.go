@@ -58,8 +58,9 @@ type Session struct {
 	col  Im2Col
 	res  Resize
 	emb  Embedding
+	pool Pool
 	nums []int
-	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res, emb func(worker, i int) }
+	task struct{ lin, mmPack, mm, att, rows, move, gat, col, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -75,7 +76,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
-	s.task.res, s.task.emb = s.resizeTask, s.embeddingTask
+	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }
 

@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -105,7 +106,7 @@ func forEach(shape []int64, f func(idx []int64)) {
 	}
 }
 
-// readConv reads a convolution of one group as im2col, a product with the weights as a matrix, and a transposition back.
+// readConv reads a convolution as im2col, a product with the weights as a matrix, and a transposition back; groups are a batch axis.
 func readConv(c *ir.Import) error {
 	x, err1 := c.Need(0)
 	w, err2 := c.Need(1)
@@ -116,13 +117,18 @@ func readConv(c *ir.Import) error {
 	if r < 1 || len(w.Shape) != r+2 {
 		return fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape))
 	}
-	if c.Int("group", 1) != 1 || w.Const == nil {
-		return ir.NotSupported("Conv in groups, or with weights that are not constant")
+	kernel := ir.ConstShape(w.Shape)
+	groups := c.Int("group", 1)
+	if slices.Min(kernel) < 1 {
+		return ir.NotSupported("Conv with weights of a shape that is not known, or empty")
 	}
-	if err := ir.Equal(x.Shape[1], w.Shape[1]); err != nil {
+	if groups < 1 || kernel[0]%groups != 0 {
+		return fmt.Errorf("%d groups for %d output channels", groups, kernel[0])
+	}
+	if err := ir.Equal(x.Shape[1], w.Shape[1].Mul(sym.Const(groups))); err != nil {
 		return fmt.Errorf("channels: %w", err)
 	}
-	a, err := windowAttr(c, x.Shape[2:], ir.ConstShape(w.Shape[2:]))
+	a, err := windowAttr(c, x.Shape[2:], kernel[2:])
 	if err != nil {
 		return err
 	}
@@ -130,18 +136,7 @@ func readConv(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	rows, err := c.Emit1(Im2Col, a, x)
-	if err != nil {
-		return err
-	}
-	mat, err := reshape(c, w, []sym.Dim{w.Shape[0], sym.Product(w.Shape[1:])})
-	if err == nil {
-		mat, err = transpose(c, mat, 1, 0)
-	}
-	if err != nil {
-		return err
-	}
-	y, err := c.Emit1(MatMul, nil, rows, mat)
+	y, err := convRows(c, x, w, a, groups)
 	if err == nil && c.Value(2) != nil {
 		y, err = c.Emit1(Add, nil, y, c.Value(2))
 	}
@@ -152,6 +147,53 @@ func readConv(c *ir.Import) error {
 		return err
 	}
 	return c.Return1(reshape(c, y, append([]sym.Dim{x.Shape[0], w.Shape[0]}, win...)))
+}
+
+// convRows is the convolution as rows: [batch, windows, output channels].
+func convRows(c *ir.Import, x, w *ir.Value, a Im2ColAttr, groups int64) (*ir.Value, error) {
+	g, batch := sym.Const(groups), x.Shape[0]
+	if groups > 1 {
+		var err error
+		if x, err = reshape(c, x, append([]sym.Dim{batch.Mul(g), w.Shape[1]}, x.Shape[2:]...)); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := c.Emit1(Im2Col, a, x)
+	if err != nil {
+		return nil, err
+	}
+	outs, _ := w.Shape[0].Const()
+	each := sym.Const(outs / groups)
+	depth := sym.Product(w.Shape[1:])
+	if groups == 1 {
+		mat, err := reshape(c, w, []sym.Dim{w.Shape[0], depth})
+		if err == nil {
+			mat, err = transpose(c, mat, 1, 0)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return c.Emit1(MatMul, nil, rows, mat)
+	}
+	windows := rows.Shape[1]
+	if rows, err = reshape(c, rows, []sym.Dim{batch, g, windows, depth}); err != nil {
+		return nil, err
+	}
+	mat, err := reshape(c, w, []sym.Dim{g, each, depth})
+	if err == nil {
+		mat, err = transpose(c, mat, 0, 2, 1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	y, err := c.Emit1(MatMul, nil, rows, mat)
+	if err == nil {
+		y, err = transpose(c, y, 0, 2, 1, 3)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return reshape(c, y, []sym.Dim{batch, windows, w.Shape[0]})
 }
 
 func windowAttr(c *ir.Import, spatial []sym.Dim, kernel []int64) (Im2ColAttr, error) {

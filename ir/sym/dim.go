@@ -247,8 +247,33 @@ func (d Dim) FloorDiv(e Dim) Dim {
 			q, _ := whole.Div(e)
 			return q.Add(rest.FloorDiv(e))
 		}
+		if x, by, ok := d.nestedFloorDiv(); ok {
+			return x.FloorDiv(Const(by * c))
+		}
 	}
 	return call("floordiv", d, e)
+}
+
+// nestedFloorDiv writes floordiv(x, by) + k as floordiv(x + by*k, by): x then includes k.
+func (d Dim) nestedFloorDiv() (x Dim, by int64, ok bool) {
+	for _, t := range d.terms() {
+		if len(t.atoms) == 0 {
+			continue
+		}
+		name, inner, div, isCall := splitCall(t.atoms[0])
+		if x != (Dim{}) || !isCall || name != "floordiv" || t.coef != 1 || len(t.atoms) != 1 {
+			return Dim{}, 0, false
+		}
+		if by, ok = div.Const(); !ok || by < 1 || by > 1<<20 {
+			return Dim{}, 0, false
+		}
+		rest := d.Sub(call("floordiv", inner, div))
+		x = inner.Add(rest.Mul(div))
+		if _, isConst := rest.Const(); !isConst {
+			return Dim{}, 0, false
+		}
+	}
+	return x, by, by > 0
 }
 
 // splitMultiples is d = whole + rest, whole being a multiple of c for every binding and rest's constant lying in [0, c).

@@ -1,0 +1,149 @@
+package op
+
+import (
+	"fmt"
+	"slices"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// TopKAttr: the K greatest elements of a row or, with Least, the least.
+type TopKAttr struct {
+	K     int64
+	Least bool
+}
+
+// TopK is the greatest elements of the last axis, in order, and their indices (i64); of equal elements the first comes first.
+var TopK = ir.NewOp("topk", "the greatest elements of the last axis and their indices", TopKAttr{})
+
+func init() {
+	TopK.NumOut = 2
+	TopK.Infer = func(n *ir.Node) error {
+		v, k := n.In[0], n.Attr.(TopKAttr).K
+		if v.Elem != loop.F32 && v.Elem != loop.I32 && v.Elem != loop.I64 || len(v.Shape) == 0 {
+			return ir.NotSupported("TopK of %v of rank %d", v.Elem, len(v.Shape))
+		}
+		last := len(v.Shape) - 1
+		if size, ok := v.Shape[last].Const(); k < 0 || ok && k > size {
+			return fmt.Errorf("the greatest %d of %v elements", k, v.Shape[last])
+		}
+		shape := append(append([]sym.Dim{}, v.Shape[:last]...), sym.Const(k))
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, shape
+		n.Out[1].Elem, n.Out[1].Shape = loop.I64, shape
+		return nil
+	}
+	TopK.Eval = evalTopK
+	ir.FromONNX("", "TopK", 1, readTopK)
+	ir.FromONNX("", "ArgMax", 1, func(c *ir.Import) error { return readArgMax(c, false) })
+	ir.FromONNX("", "ArgMin", 1, func(c *ir.Import) error { return readArgMax(c, true) })
+}
+
+func evalTopK(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+	a, x := n.Attr.(TopKAttr), in[0]
+	width := int(x.Shape[len(x.Shape)-1])
+	if int64(width) < a.K {
+		return nil, fmt.Errorf("the greatest %d of %d elements", a.K, width)
+	}
+	shape, err := n.OutShape(0, b)
+	if err != nil {
+		return nil, err
+	}
+	vals, idx := ir.NewTensor(x.Elem, shape...), ir.NewTensor(loop.I64, shape...)
+	order := make([]int, width)
+	for r := range x.Len() / max(width, 1) {
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(i, j int) int {
+			p, q := x.At(r*width+i), x.At(r*width+j)
+			c := (p.F - q.F) + float64(p.I-q.I)
+			if a.Least {
+				c = -c
+			}
+			switch {
+			case c > 0:
+				return -1
+			case c < 0:
+				return 1
+			}
+			return 0
+		})
+		for k := range int(a.K) {
+			vals.Set(r*int(a.K)+k, x.At(r*width+order[k]))
+			idx.Set(r*int(a.K)+k, loop.Scalar{I: int64(order[k])})
+		}
+	}
+	return []*ir.Tensor{vals, idx}, nil
+}
+
+// readTopK reads TopK of any axis; K is an attribute before opset 10.
+func readTopK(c *ir.Import) error {
+	v, err := c.Need(0)
+	if err != nil {
+		return err
+	}
+	k := []int64{c.Int("k", -1)}
+	if c.Opset >= 10 {
+		var ok bool
+		if k, ok, err = c.ConstInts(1, ""); err != nil {
+			return err
+		}
+		if !ok || len(k) != 1 {
+			return fmt.Errorf("K is not one number")
+		}
+	}
+	axis, err := axisOf(c.Int("axis", -1), len(v.Shape))
+	if err != nil {
+		return err
+	}
+	a := TopKAttr{K: k[0], Least: c.Int("largest", 1) == 0}
+	out, err := topAlong(c, v, axis, a)
+	return c.Return(out, err)
+}
+
+// topAlong is TopK along an axis.
+func topAlong(c *ir.Import, v *ir.Value, axis int, a TopKAttr) ([]*ir.Value, error) {
+	last := len(v.Shape) - 1
+	if axis == last {
+		return c.Emit(TopK, a, v)
+	}
+	perm := swapped(len(v.Shape), axis, last)
+	moved, err := transpose(c, v, perm...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.Emit(TopK, a, moved)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if out[i], err = transpose(c, out[i], perm...); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func readArgMax(c *ir.Import, least bool) error {
+	v, err := c.Need(0)
+	if err != nil {
+		return err
+	}
+	if c.Int("select_last_index", 0) != 0 {
+		return ir.NotSupported("the last of equal elements")
+	}
+	axis, err := axisOf(c.Int("axis", 0), len(v.Shape))
+	if err != nil {
+		return err
+	}
+	out, err := topAlong(c, v, axis, TopKAttr{K: 1, Least: least})
+	if err != nil {
+		return err
+	}
+	if c.Int("keepdims", 1) != 0 {
+		return c.Return1(out[1], nil)
+	}
+	return c.Return1(reshape(c, out[1], append(append([]sym.Dim{}, v.Shape[:axis]...), v.Shape[axis+1:]...)))
+}
