@@ -51,7 +51,7 @@ func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32, n int) {
 	case r.Coord == 3:
 		x = float64(i) * scale
 	case r.Coord == 2 && out > 1:
-		x = float64(i) * float64(in-1) / float64(out-1)
+		x = float64(float64(i)*float64(in-1)) / float64(out-1)
 	case r.Coord == 2, r.Coord == 1 && out == 1:
 		x = 0
 	}
@@ -71,9 +71,9 @@ func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32, n int) {
 
 // outer and inner are the two pieces of the cubic kernel, in explicit steps so that no compiler fuses two.
 func (r *Resize) outer(d float64) float32 {
-	v := float64(r.A*d) - 5*r.A
-	v = float64(v*d) + 8*r.A
-	return float32(float64(v*d) - 4*r.A)
+	v := float64(r.A*d) - float64(5*r.A)
+	v = float64(v*d) + float64(8*r.A)
+	return float32(float64(v*d) - float64(4*r.A))
 }
 
 func (r *Resize) inner(d float64) float32 {

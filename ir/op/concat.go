@@ -43,8 +43,38 @@ func init() {
 		if err != nil || len(in) == 1 {
 			return c.Return1(in[0], err)
 		}
-		return c.Return(c.Emit(Concat, ConcatAttr{int64(axis)}, in...))
+		parts := append([]*ir.Value{}, in...)
+		for i := range parts {
+			if parts[i], err = agree(c, parts[i], parts[0].Shape, axis); err != nil {
+				return err
+			}
+		}
+		return c.Return(c.Emit(Concat, ConcatAttr{int64(axis)}, parts...))
 	})
+}
+
+// agree takes it as a fact, checked when the program runs, that a tensor has the sizes of shape on all axes but one, where neither
+// that nor the contrary can be shown: an image whose size is a multiple of what a detector halves, for example.
+func agree(c *ir.Import, v *ir.Value, shape []sym.Dim, but int) (*ir.Value, error) {
+	if len(v.Shape) != len(shape) {
+		return v, nil
+	}
+	sizes, starts, steps := append([]sym.Dim{}, v.Shape...), make([]sym.Dim, len(shape)), make([]int64, len(shape))
+	changed := false
+	for a, d := range v.Shape {
+		steps[a] = 1
+		var fact *ir.Unify
+		if err := ir.Equal(shape[a], d); a == but || err == nil || errors.As(err, &fact) || d.Same(shape[a]) != sym.Unknown {
+			continue
+		}
+		why := "the sizes at " + c.From
+		c.Graph.Requires = append(c.Graph.Requires, ir.Require{Small: shape[a], Large: d, Why: why}, ir.Require{Small: d, Large: shape[a], Why: why})
+		sizes[a], changed = shape[a], true
+	}
+	if !changed {
+		return v, nil
+	}
+	return c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, v)
 }
 
 func inferConcat(n *ir.Node) error {

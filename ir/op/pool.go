@@ -127,8 +127,8 @@ func readPool(c *ir.Import, greatest bool) error {
 	if len(kernel) > 3 {
 		return ir.NotSupported("pooling over %d axes", len(kernel))
 	}
-	if c.Int("storage_order", 0) != 0 {
-		return ir.NotSupported("column-major indices")
+	if c.NumOut > 1 {
+		return ir.NotSupported("the indices of the greatest elements")
 	}
 	w, err := windowAttr(c, x.Shape[2:], kernel)
 	if err != nil {

@@ -49,6 +49,78 @@ func init() {
 		return []*ir.Tensor{out}, nil
 	}
 	ir.FromONNX("", "Resize", 11, readResize)
+	ir.FromONNX("", "Upsample", 7, func(c *ir.Import) error {
+		v, err := c.Need(0)
+		if err != nil {
+			return err
+		}
+		if c.Str("mode", "nearest") != "nearest" {
+			return ir.NotSupported("Upsample in mode %.40q", c.Str("mode", ""))
+		}
+		return readNearest(c, v, "asymmetric", "floor")
+	})
+}
+
+// readNearest reads an enlargement by whole factors in which every element is repeated: element i of the result is element i/factor.
+func readNearest(c *ir.Import, v *ir.Value, coord, rounding string) error {
+	repeats := coord == "asymmetric" && rounding == "floor" ||
+		(coord == "half_pixel" || coord == "pytorch_half_pixel") && (rounding == "round_prefer_floor" || rounding == "round_prefer_ceil")
+	if _, axes := c.Ints("axes"); !repeats || axes {
+		return ir.NotSupported("Resize to the nearest element with coordinates %.40q and rounding %.40q", coord, rounding)
+	}
+	factors, err := wholeFactors(c, v)
+	if err != nil {
+		return err
+	}
+	var apart, wide, out []sym.Dim
+	for i, f := range factors {
+		d := v.Shape[i]
+		apart, wide, out = append(apart, d), append(wide, d), append(out, d.Mul(sym.Const(f)))
+		if f > 1 {
+			apart, wide = append(apart, sym.Const(1)), append(wide, sym.Const(f))
+		}
+	}
+	y, err := reshape(c, v, apart)
+	if err == nil {
+		y, err = expand(c, y, wide)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Return1(reshape(c, y, out))
+}
+
+// wholeFactors are the factors of every axis, from scales or sizes; they must be whole numbers.
+func wholeFactors(c *ir.Import, v *ir.Value) ([]int64, error) {
+	factors := make([]int64, len(v.Shape))
+	if sizes, ok, err := c.Dims(3, ""); ok || err != nil {
+		for i := range factors {
+			if err != nil || len(sizes) != len(factors) {
+				return nil, errors.Join(err, missing(err != nil, "a size for every axis"))
+			}
+			q, _ := sizes[i].Div(v.Shape[i])
+			f, whole := q.Const()
+			if factors[i] = f; !whole || f < 1 {
+				return nil, ir.NotSupported("Resize to the nearest element by a factor that is not whole")
+			}
+		}
+		return factors, nil
+	}
+	scales := c.Attrs["scales"].Floats
+	for _, in := range []int{2, 1} {
+		if s := c.Value(in); scales == nil && s != nil && s.Const != nil && s.Elem == loop.F32 {
+			scales = ir.Slice[float32](s.Const)
+		}
+	}
+	if len(scales) != len(factors) {
+		return nil, ir.NotSupported("Resize by scales that are not constant")
+	}
+	for i, s := range scales {
+		if factors[i] = int64(s); float32(factors[i]) != s || s < 1 {
+			return nil, ir.NotSupported("Resize to the nearest element by a factor that is not whole")
+		}
+	}
+	return factors, nil
 }
 
 func readResize(c *ir.Import) error {
@@ -57,6 +129,9 @@ func readResize(c *ir.Import) error {
 		return err
 	}
 	a := ResizeAttr{Mode: c.Str("mode", "nearest"), Coord: c.Str("coordinate_transformation_mode", "half_pixel"), A: c.Float("cubic_coeff_a", -0.75)}
+	if a.Mode == "nearest" {
+		return readNearest(c, v, a.Coord, c.Str("nearest_mode", "round_prefer_floor"))
+	}
 	switch {
 	case a.Mode != "linear" && a.Mode != "cubic":
 		return ir.NotSupported("Resize in mode %q", a.Mode)
@@ -85,7 +160,7 @@ func readResize(c *ir.Import) error {
 // taps are the places and weights of one output coordinate.
 func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
 	scale := float64(in) / float64(out)
-	x := (float64(i)+0.5)*scale - 0.5
+	x := float64((float64(i)+0.5)*scale) - 0.5
 	switch {
 	case a.Coord == "asymmetric":
 		x = float64(i) * scale
@@ -103,8 +178,10 @@ func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
 		return [4]int64{low, min(low+1, in-1)}, [4]float32{float32(1 - t), float32(t)}, 2
 	}
 	k := float64(a.A)
-	outer := func(d float64) float32 { return float32(((k*d-5*k)*d+8*k)*d - 4*k) }
-	inner := func(d float64) float32 { return float32(((k+2)*d-(k+3))*d*d + 1) }
+	outer := func(d float64) float32 {
+		return float32(float64((float64((float64(k*d)-float64(5*k))*d)+float64(8*k))*d) - float64(4*k))
+	}
+	inner := func(d float64) float32 { return float32(float64(float64((float64((k+2)*d)-(k+3))*d)*d) + 1) }
 	for j := range at {
 		at[j] = min(max(low-1+int64(j), 0), in-1)
 	}

@@ -114,12 +114,13 @@ func topAlong(c *ir.Import, v *ir.Value, axis int, a TopKAttr) ([]*ir.Value, err
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.Emit(TopK, a, moved)
+	top, err := c.Emit(TopK, a, moved)
 	if err != nil {
 		return nil, err
 	}
-	for i := range out {
-		if out[i], err = transpose(c, out[i], perm...); err != nil {
+	out := make([]*ir.Value, len(top))
+	for i, v := range top {
+		if out[i], err = transpose(c, v, perm...); err != nil {
 			return nil, err
 		}
 	}
