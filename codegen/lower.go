@@ -108,6 +108,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerAttention(n)
 	case n.Op == op.Gather:
 		l.lowerGather(n)
+	case n.Op == op.GatherElements:
+		l.lowerGatherElements(n)
 	case n.Op == op.GatherND:
 		l.lowerGatherND(n)
 	case n.Op == op.Concat:

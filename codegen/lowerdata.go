@@ -61,6 +61,22 @@ func (l *lowering) lowerConcat(n *ir.Node) {
 	}
 }
 
+func (l *lowering) lowerGatherElements(n *ir.Node) {
+	data, idx := n.In[0], n.In[1]
+	axis := n.Attr.(op.GatherElementsAttr).Axis
+	c := Call{Method: "GatherElements", Type: "rt.GatherElements", Kind: "gatherelements"}
+	c.arg("Outer", dim(sym.Product(data.Shape[:axis])))
+	c.arg("Axis", dim(data.Shape[axis]))
+	c.arg("Count", dim(idx.Shape[axis]))
+	c.arg("Inner", dim(sym.Product(data.Shape[axis+1:])))
+	c.arg("Size", num(int(data.Elem.Size())))
+	c.arg("Data", mem(l.buffer(data)))
+	c.arg("Index", mem(l.buffer(idx)))
+	c.arg("Out", mem(l.define(n.Out[0])))
+	c.arg("Wide", text(fmt.Sprint(idx.Elem == loop.I64)))
+	l.emit(c)
+}
+
 // spatial are the numbers of up to three spatial axes; missing leading ones are filled.
 func spatial(ds []sym.Dim, fill int64) Expr {
 	out := sym.Consts(fill, fill, fill)

@@ -276,6 +276,15 @@ func Bind[T Element](c *Call, i int, t Tensor[T]) {
 	c.in[i] = bound{Ptr(unsafe.SliceData(t.Data)), len(t.Data), t.Shape, int(unsafe.Sizeof(zero))}
 }
 
+// locate adds the model's nodes to a fault that the inputs caused in a step.
+func (p *Program) locate(err error, step int) error {
+	in, ok := err.(*InputError)
+	if !ok || step >= len(p.Steps) || p.Steps[step].From == "" {
+		return err
+	}
+	return &InputError{fmt.Sprintf("%s (at %s)", in.Text, p.Steps[step].From)}
+}
+
 // BindBytes gives input i as raw little-endian elements.
 func (c *Call) BindBytes(i int, data []byte, shape []int) {
 	size := c.m.prog.Inputs[i].Elem.Size()
@@ -348,7 +357,7 @@ func (c *Call) Run() (Result, error) {
 	}
 	if err := c.s.End(); err != nil {
 		c.recycle()
-		return Result{}, err
+		return Result{}, p.locate(err, c.s.failed)
 	}
 	return Result{c, c.gen}, nil
 }

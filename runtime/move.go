@@ -94,7 +94,6 @@ type Gather struct {
 	Wide                      bool // indices are int64
 	Axes                      int  // for tuples (GatherND): how many axes an index names, at most maxAxes
 	Dims, Stride              [maxAxes]int
-	Site                      int // the number of the program's step, for messages
 }
 
 // Gather runs the operator; an index outside its axis is the run's error.
@@ -110,7 +109,7 @@ func (s *Session) Gather(g Gather) {
 			axis = g.Dims[i%g.Axes]
 		}
 		if k := g.index(i); k < -axis || k >= axis {
-			s.fail("step %d: index %d is outside the axis of size %d", g.Site, k, axis)
+			s.fail("index %d is outside the axis of size %d", k, axis)
 			return
 		}
 	}

@@ -45,6 +45,8 @@ type Session struct {
 	In, Out []Ptr
 	workers []worker
 	err     error
+	step    int // of the program, in progress
+	failed  int // the step that err is from
 	stats   *Stats
 	dev     *Device // nil: everything runs on the CPU
 	mem     deviceMemory
@@ -162,7 +164,7 @@ func (s *Session) parallel(n int, task func(worker, i int)) {
 // fail ends the run with a fault of the inputs.
 func (s *Session) fail(format string, args ...any) {
 	if s.err == nil {
-		s.err = &InputError{fmt.Sprintf(format, args...)}
+		s.err, s.failed = &InputError{fmt.Sprintf(format, args...)}, s.step
 	}
 }
 

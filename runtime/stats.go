@@ -21,6 +21,7 @@ func (s *Session) Profile(st *Stats) { s.stats = st }
 
 // Step names the step that follows.
 func (s *Session) Step(i int) {
+	s.step = i
 	if s.stats != nil {
 		s.stats.step = i
 	}
