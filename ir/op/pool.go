@@ -42,17 +42,6 @@ func init() {
 	}
 	ir.FromONNX("", "MaxPool", 1, func(c *ir.Import) error { return readPool(c, true) })
 	ir.FromONNX("", "AveragePool", 1, func(c *ir.Import) error { return readPool(c, false) })
-	ir.FromONNX("", "GlobalMaxPool", 1, func(c *ir.Import) error {
-		v, err := c.Need(0)
-		if err != nil {
-			return err
-		}
-		var axes []int64
-		for a := 2; a < len(v.Shape); a++ {
-			axes = append(axes, int64(a))
-		}
-		return c.Return1(reduceAxes(c, v, axes, "max", true))
-	})
 }
 
 // PoolWindows is the number of windows along each spatial axis. With Ceil a last window that begins within the input or the padding

@@ -37,7 +37,8 @@ func init() {
 		"ReduceProd": "prod", "ReduceSumSquare": "sumsq", "ReduceL2": "l2", "ReduceL1": "l1"} {
 		ir.FromONNX("", name, 1, func(c *ir.Import) error { return readReduce(c, kind) })
 	}
-	ir.FromONNX("", "GlobalAveragePool", 1, readGlobalAveragePool)
+	ir.FromONNX("", "GlobalAveragePool", 1, func(c *ir.Import) error { return readGlobalPool(c, "mean") })
+	ir.FromONNX("", "GlobalMaxPool", 1, func(c *ir.Import) error { return readGlobalPool(c, "max") })
 }
 
 func reduceRow(n *ir.Node) *loop.Kernel {
@@ -82,7 +83,7 @@ func readReduce(c *ir.Import, kind string) error {
 	return c.Return1(reduceAxes(c, v, axes, kind, c.Int("keepdims", 1) != 0))
 }
 
-func readGlobalAveragePool(c *ir.Import) error {
+func readGlobalPool(c *ir.Import, kind string) error {
 	v, err := c.Need(0)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func readGlobalAveragePool(c *ir.Import) error {
 	for a := 2; a < len(v.Shape); a++ {
 		axes = append(axes, int64(a))
 	}
-	return c.Return1(reduceAxes(c, v, axes, "mean", true))
+	return c.Return1(reduceAxes(c, v, axes, kind, true))
 }
 
 func reduceAxes(c *ir.Import, v *ir.Value, axes []int64, kind string, keep bool) (*ir.Value, error) {
@@ -137,6 +138,9 @@ func reduceAxes(c *ir.Import, v *ir.Value, axes []int64, kind string, keep bool)
 }
 
 func reduceLast(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
+	if x.Elem == loop.I32 || x.Elem == loop.I64 {
+		return reduceIntegers(c, x, kind)
+	}
 	switch kind {
 	case "l1":
 		a, err := c.Emit1(Abs, nil, x)
@@ -152,4 +156,33 @@ func reduceLast(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
 		return c.Emit1(Sqrt, nil, s)
 	}
 	return c.Emit1(Reduce, ReduceAttr{kind}, x)
+}
+
+// reduceIntegers is the last running sum, or the first of the greatest or least elements.
+func reduceIntegers(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
+	last := len(x.Shape) - 1
+	if kind == "max" || kind == "min" {
+		top, err := c.Emit(TopK, TopKAttr{K: 1, Least: kind == "min"}, x)
+		if err != nil {
+			return nil, err
+		}
+		return reshape(c, top[0], x.Shape[:last])
+	}
+	if kind != "sum" {
+		return nil, ir.NotSupported("a reduction of %v to a %s", x.Elem, kind)
+	}
+	sums, err := c.Emit1(CumSum, CumSumAttr{}, x)
+	if err != nil {
+		return nil, err
+	}
+	starts, sizes, steps := make([]sym.Dim, last+1), append([]sym.Dim{}, x.Shape...), make([]int64, last+1)
+	for i := range steps {
+		steps[i] = 1
+	}
+	starts[last], sizes[last] = x.Shape[last].Sub(sym.Const(1)), sym.Const(1)
+	y, err := c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, sums)
+	if err != nil {
+		return nil, err
+	}
+	return reshape(c, y, x.Shape[:last])
 }
