@@ -63,6 +63,10 @@ func TestFamilies(t *testing.T) {
 	if os.Getenv("MMC_UPDATE") != "" {
 		writeDigests(t, want)
 	}
+	gpu := simulatedSuite(t, list, "f32")
+	for i, m := range list {
+		checkFamily(t, gpu, i, m, rt.Accelerator, want)
+	}
 }
 
 // leastFamilies is how many models beyond the BERT- and ViT-like ones must be read; it may only grow.
