@@ -12,7 +12,7 @@ import (
 )
 
 // leastBackendCases is how many of ONNX's own operator cases must pass; it may only grow.
-const leastBackendCases = 548
+const leastBackendCases = 555
 
 // rounded are cases whose expected values are written with four digits, fewer than the tolerance asks for.
 var rounded = map[string]bool{"test_averagepool_2d_ceil_last_window_starts_on_pad": true}
