@@ -21,7 +21,7 @@ type Attention struct {
 // Attention runs the operator.
 func (s *Session) Attention(a Attention) {
 	s.att = a
-	if s.dev != nil && s.dev.Attention != nil && s.dev.Attention(&s.att) {
+	if s.dev != nil && s.dev.Attention(&s.att) {
 		return
 	}
 	s.enter()

@@ -149,7 +149,7 @@ func (v *Value) random(n int) {
 // Bench measures runs on the given inputs. With kernels, a second round of runs takes the steps' times.
 func (m *Model) Bench(ins []*Value, warmup, runs int, kernels bool) (*BenchResult, error) {
 	var times []float64
-	res := &BenchResult{Schema: 1, Model: m.prog.Digest, Target: "cpu", ISA: m.ISA(), DType: "f32", Dims: map[string]int{},
+	res := &BenchResult{Schema: 1, Model: m.prog.Digest, Target: "cpu", ISA: m.ISA(), DType: m.prog.dtype(), Dims: map[string]int{},
 		Threads: m.Threads(), Warmup: warmup, Runs: max(runs, 1), WeightBytes: len(m.prog.Weights), Kernels: []KernelTime{}}
 	for i := range warmup + res.Runs {
 		start := time.Now()

@@ -2,8 +2,8 @@ package rt
 
 import "fmt"
 
-// Device does drivers' jobs in place of the CPU, on memory that both can reach. A job that it declines, by a nil function or false,
-// is done by the CPU when what the device has in flight has ended.
+// Device does drivers' jobs in place of the CPU, on memory that both can reach. A job that it declines is
+// done by the CPU when what the device has in flight has ended.
 type Device struct {
 	Name  string
 	Alloc func(bytes int) (Ptr, error) // zeroed

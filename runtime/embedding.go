@@ -18,7 +18,7 @@ const embeddingTask = 32
 // Embedding runs the operator; an index outside its table is the run's error.
 func (s *Session) Embedding(e Embedding) {
 	s.emb = e
-	if s.dev != nil && s.dev.Embedding != nil && s.dev.Embedding(&s.emb) {
+	if s.dev != nil && s.dev.Embedding(&s.emb) {
 		return
 	}
 	s.enter()

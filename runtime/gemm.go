@@ -183,7 +183,7 @@ func (s *Session) Linear(l Linear) {
 		return
 	}
 	s.lin = l
-	if s.dev != nil && s.dev.Linear != nil && s.dev.Linear(&s.lin) {
+	if s.dev != nil && s.dev.Linear(&s.lin) {
 		return
 	}
 	s.enter()
@@ -266,7 +266,7 @@ type MatMul struct {
 // MatMul runs the product.
 func (s *Session) MatMul(m MatMul) {
 	s.mm = m
-	if s.dev != nil && s.dev.MatMul != nil && s.dev.MatMul(&s.mm) {
+	if s.dev != nil && s.dev.MatMul(&s.mm) {
 		return
 	}
 	s.enter()

@@ -335,7 +335,7 @@ func (c *cli) info() error {
 	}
 	ins, outs := ports(c.p.Inputs), ports(c.p.Outputs)
 	if c.json {
-		return c.print(map[string]any{"schema": 1, "digest": c.p.Digest, "dtype": "f32", "inputs": ins, "outputs": outs,
+		return c.print(map[string]any{"schema": 1, "digest": c.p.Digest, "dtype": c.p.dtype(), "inputs": ins, "outputs": outs,
 			"dims": c.p.Symbols, "isas": isas, "weight_bytes": len(c.p.Weights)})
 	}
 	for _, g := range []struct {
@@ -346,7 +346,7 @@ func (c *cli) info() error {
 			fmt.Printf("%-7s %-24q %s[%s]\n", g.word, p.Name, p.Elem, strings.Join(p.Shape, ", "))
 		}
 	}
-	fmt.Printf("dims    %s\nruns on %s (this machine)\nweights %d bytes, dtype f32\nmodel   sha256 %s\n", strings.Join(c.p.Symbols, ", "), strings.Join(isas, ", "), len(c.p.Weights), c.p.Digest)
+	fmt.Printf("dims    %s\nruns on %s (this machine)\nweights %d bytes, dtype %s\nmodel   sha256 %s\n", strings.Join(c.p.Symbols, ", "), strings.Join(isas, ", "), len(c.p.Weights), c.p.dtype(), c.p.Digest)
 	return nil
 }
 

@@ -168,16 +168,28 @@ func NewModel(p *Program, o Options) (*Model, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	m := &Model{prog: p, k: k, team: NewTeam(o.Threads), dev: dev, weights: Ptr(unsafe.StringData(p.Weights))}
-	if dev != nil && len(p.Weights) > 0 {
-		w, err := dev.Alloc(len(p.Weights))
-		if err != nil {
-			return nil, err
-		}
-		copyBytes(w, m.weights, len(p.Weights))
-		m.weights = w
+	m := &Model{prog: p, k: k, team: NewTeam(o.Threads), dev: dev}
+	if err := m.placeWeights(); err != nil {
+		m.Close()
+		return nil, err
 	}
 	return m, nil
+}
+
+// placeWeights finds where kernels read the weights: in the binary or, copied once, on the device.
+func (m *Model) placeWeights() error {
+	host, n := Ptr(unsafe.StringData(m.prog.Weights)), len(m.prog.Weights)
+	if m.dev == nil {
+		m.weights = host
+		return nil
+	}
+	w, err := m.dev.Alloc(max(n, 1))
+	if err != nil {
+		return err
+	}
+	copyBytes(w, host, n)
+	m.weights = w
+	return nil
 }
 
 // Accelerator is the ISA that stands for the program's accelerator.

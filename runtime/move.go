@@ -18,7 +18,7 @@ func (s *Session) Move(m Move) {
 	s.move = m
 	n := &s.move
 	n.join()
-	if s.dev != nil && s.dev.Move != nil && s.dev.Move(n) {
+	if s.dev != nil && s.dev.Move(n) {
 		return
 	}
 	s.enter()
@@ -64,7 +64,7 @@ func (n *Move) line(from, to Ptr) {
 	last := n.Rank - 1
 	count, sf, st := n.Dims[last], n.SF[last], n.ST[last]
 	if sf == n.Size && st == n.Size {
-		copy(unsafe.Slice((*byte)(to), count*n.Size), unsafe.Slice((*byte)(from), count*n.Size))
+		copyBytes(to, from, count*n.Size)
 		return
 	}
 	switch n.Size {
@@ -99,7 +99,7 @@ type Gather struct {
 // Gather runs the operator; an index outside its axis is the run's error.
 func (s *Session) Gather(g Gather) {
 	s.gat = g
-	if s.dev != nil && s.dev.Gather != nil && s.dev.Gather(&s.gat) {
+	if s.dev != nil && s.dev.Gather(&s.gat) {
 		return
 	}
 	s.enter()
@@ -138,8 +138,7 @@ func (s *Session) gatherTask(_, i int) {
 			at = (k + b2i(k < 0)*g.Axis) * g.Inner
 		}
 		for o := range g.Outer {
-			to := unsafe.Slice((*byte)(At(g.Out, (o*g.Count+c)*g.Inner)), g.Inner)
-			copy(to, unsafe.Slice((*byte)(At(g.Data, o*g.Axis*g.Inner+at)), g.Inner))
+			copyBytes(At(g.Out, (o*g.Count+c)*g.Inner), At(g.Data, o*g.Axis*g.Inner+at), g.Inner)
 		}
 	}
 }
@@ -155,7 +154,7 @@ type Im2Col struct {
 // Im2Col runs the operator.
 func (s *Session) Im2Col(c Im2Col) {
 	s.col = c
-	if s.dev != nil && s.dev.Im2Col != nil && s.dev.Im2Col(&s.col) {
+	if s.dev != nil && s.dev.Im2Col(&s.col) {
 		return
 	}
 	s.enter()
@@ -193,7 +192,7 @@ func (s *Session) im2colTask(_, i int) {
 
 // Iota writes start, start+step, … as 4- or 8-byte integers or f32.
 func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
-	if s.dev != nil && s.dev.Fill != nil && s.dev.Fill(to, size, start, step, n, float) {
+	if s.dev != nil && s.dev.Fill(to, size, start, step, n, float) {
 		return
 	}
 	s.host()
@@ -212,7 +211,7 @@ func (s *Session) Iota(to Ptr, size, start, step, n int, float bool) {
 
 // Numbers writes integers computed from the input shapes.
 func (s *Session) Numbers(to Ptr, size int, v ...int) {
-	if s.dev != nil && s.dev.Numbers != nil {
+	if s.dev != nil {
 		if s.nums = append(s.nums[:0], v...); s.dev.Numbers(to, size, s.nums) {
 			return
 		}

@@ -26,7 +26,7 @@ func (s *Session) Rows(r Rows) {
 	s.rows = r
 	n := &s.rows
 	n.join()
-	if s.dev != nil && s.dev.Rows != nil && s.dev.Rows(n) {
+	if s.dev != nil && s.dev.Rows(n) {
 		return
 	}
 	s.enter()

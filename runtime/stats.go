@@ -6,7 +6,6 @@ import "time"
 type Stats struct {
 	Steps []StepTime
 	start time.Time
-	step  int
 }
 
 // StepTime is what one step took in all runs.
@@ -22,9 +21,6 @@ func (s *Session) Profile(st *Stats) { s.stats = st }
 // Step names the step that follows.
 func (s *Session) Step(i int) {
 	s.step = i
-	if s.stats != nil {
-		s.stats.step = i
-	}
 }
 
 // enter begins a job on the CPU.
@@ -40,10 +36,10 @@ func (s *Session) leave(flops int) {
 	if st == nil {
 		return
 	}
-	for len(st.Steps) <= st.step {
+	for len(st.Steps) <= s.step {
 		st.Steps = append(st.Steps, StepTime{})
 	}
-	t := &st.Steps[st.step]
+	t := &st.Steps[s.step]
 	t.Calls++
 	t.Time += time.Since(st.start)
 	t.Flops += flops

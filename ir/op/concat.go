@@ -59,10 +59,9 @@ func agree(c *ir.Import, v *ir.Value, shape []sym.Dim, but int) (*ir.Value, erro
 	if len(v.Shape) != len(shape) {
 		return v, nil
 	}
-	sizes, starts, steps := append([]sym.Dim{}, v.Shape...), make([]sym.Dim, len(shape)), make([]int64, len(shape))
+	starts, sizes, steps := whole(v.Shape)
 	changed := false
 	for a, d := range v.Shape {
-		steps[a] = 1
 		var fact *ir.Unify
 		if err := ir.Equal(shape[a], d); a == but || err == nil || errors.As(err, &fact) || d.Same(shape[a]) != sym.Unknown {
 			continue
@@ -74,7 +73,7 @@ func agree(c *ir.Import, v *ir.Value, shape []sym.Dim, but int) (*ir.Value, erro
 	if !changed {
 		return v, nil
 	}
-	return c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, v)
+	return slice(c, v, starts, sizes, steps)
 }
 
 func inferConcat(n *ir.Node) error {

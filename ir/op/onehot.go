@@ -1,7 +1,7 @@
 package op
 
 import (
-	"fmt"
+	"errors"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -21,7 +21,7 @@ func readOneHot(c *ir.Import) error {
 	}
 	depth, ok, err := c.Dims(1, "")
 	if err != nil || !ok || len(depth) != 1 {
-		return orError(err, fmt.Errorf("the depth is not one number"))
+		return errors.Join(err, missing(ok && len(depth) == 1, "one depth"))
 	}
 	axis, err := axisOf(c.Int("axis", -1), len(in[0].Shape)+1)
 	if err != nil {
@@ -53,7 +53,7 @@ func readOneHot(c *ir.Import) error {
 	}
 	var value [2]*ir.Value
 	for i := range value {
-		part, err := c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(sym.Consts(int64(i))), Sizes: ir.MakeDims(sym.Consts(1)), Steps: ir.MakeInts(1)}, in[2])
+		part, err := c.Emit1(Slice, alongAxis(in[2].Shape, 0, sym.Const(int64(i)), sym.Const(1), 1), in[2])
 		if err == nil {
 			value[i], err = reshape(c, part, nil)
 		}
@@ -62,13 +62,6 @@ func readOneHot(c *ir.Import) error {
 		}
 	}
 	return c.Return(c.Emit(Where, nil, hit, value[1], value[0]))
-}
-
-func orError(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }
 
 // countFromEnd makes indices i64 and those that are negative count from the end of an axis.

@@ -175,12 +175,7 @@ func reduceIntegers(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	starts, sizes, steps := make([]sym.Dim, last+1), append([]sym.Dim{}, x.Shape...), make([]int64, last+1)
-	for i := range steps {
-		steps[i] = 1
-	}
-	starts[last], sizes[last] = x.Shape[last].Sub(sym.Const(1)), sym.Const(1)
-	y, err := c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, sums)
+	y, err := c.Emit1(Slice, alongAxis(x.Shape, last, x.Shape[last].Sub(sym.Const(1)), sym.Const(1), 1), sums)
 	if err != nil {
 		return nil, err
 	}

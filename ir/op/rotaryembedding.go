@@ -119,11 +119,8 @@ func (b *builder) reshape(v *ir.Value, shape []sym.Dim) *ir.Value {
 
 // part is count elements of the last axis from start on.
 func (b *builder) part(v *ir.Value, start, count, step int64) *ir.Value {
-	last := len(v.Shape) - 1
-	starts, sizes, steps := make([]sym.Dim, last+1), append([]sym.Dim{}, v.Shape...), make([]int64, last+1)
-	for i := range steps {
-		steps[i] = 1
+	if b.err != nil {
+		return nil
 	}
-	starts[last], sizes[last], steps[last] = sym.Const(start), sym.Const(count), step
-	return b.do(Slice, SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, v)
+	return b.do(Slice, alongAxis(v.Shape, len(v.Shape)-1, sym.Const(start), sym.Const(count), step), v)
 }

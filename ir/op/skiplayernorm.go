@@ -88,9 +88,7 @@ func addPositions(c *ir.Import, sum, table, ids *ir.Value) (*ir.Value, error) {
 	at := c.Value(8)
 	if at == nil {
 		var err error
-		one := ir.MakeInts(1, 1)
-		sizes := ir.MakeDims(append(ids.Shape[1:2:2], table.Shape[1]))
-		if table, err = c.Emit1(Slice, SliceAttr{Starts: ir.MakeDims(sym.Consts(0, 0)), Sizes: sizes, Steps: one}, table); err != nil {
+		if table, err = c.Emit1(Slice, alongAxis(table.Shape, 0, sym.Const(0), ids.Shape[1], 1), table); err != nil {
 			return nil, err
 		}
 		return c.Emit1(Add, nil, sum, table)

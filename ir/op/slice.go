@@ -219,3 +219,10 @@ func evenParts(d sym.Dim, n int64) ([]sym.Dim, error) {
 	}
 	return parts, nil
 }
+
+// alongAxis is every step-th of size elements of one axis from start on, and all of the others.
+func alongAxis(shape []sym.Dim, axis int, start, size sym.Dim, step int64) SliceAttr {
+	starts, sizes, steps := whole(shape)
+	starts[axis], sizes[axis], steps[axis] = start, size, step
+	return SliceAttr{ir.MakeDims(starts), ir.MakeDims(sizes), ir.MakeInts(steps...)}
+}

@@ -30,7 +30,6 @@ type Driver struct {
 
 // Kernel says how a row kernel is used, and so which entries there are for it.
 type Kernel struct {
-	Bufs                               int
 	Lanes                              bool // half a warp a row; otherwise a thread an element
 	Rows, Epilogue, Softmax, Embedding bool
 }
@@ -62,18 +61,20 @@ type run struct{ graph uintptr }
 // maxRuns bounds the graphs that are kept.
 const maxRuns = 64
 
-// Open makes a device that runs a program's kernels.
+// Open makes a device that runs a program's kernels; where it cannot, it closes the driver.
 func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
 	v := &device{d: d, kernels: kernels, handles: map[string]uintptr{}, runs: map[string]run{}}
 	for _, name := range entries(kernels) {
 		h, ok := d.Function(name)
 		if !ok {
+			d.Close()
 			return nil, fmt.Errorf("the module has no kernel %s", name)
 		}
 		v.handles[name] = h
 	}
 	p, err := d.Alloc(8)
 	if err != nil {
+		d.Close()
 		return nil, err
 	}
 	v.fault = (*uint64)(p)

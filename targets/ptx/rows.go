@@ -107,7 +107,7 @@ func (b *body) shuffle(mode, x string, by int) string {
 	return b.set("f", "mov.b32", got)
 }
 
-// ends reports whether a kernel must see whole rows.
+// whole reports whether a kernel must see whole rows.
 func whole(k *loop.Kernel) bool {
 	for _, in := range k.Insts {
 		if in.Code.Reduction() || in.Code == loop.Len {

@@ -35,7 +35,7 @@ func emit(ks []*loop.Kernel, uses []codegen.Use, dtype string) []codegen.File {
 		if !possible(k) {
 			u = codegen.Use{}
 		}
-		fmt.Fprintf(&b, "{Bufs: %d, Lanes: %v, Rows: %v, Epilogue: %v, Softmax: %v, Embedding: %v},\n", len(k.Bufs), whole(k), u.Rows, u.Epilogue && fusible(k), u.Softmax, u.Embedding)
+		fmt.Fprintf(&b, "{Lanes: %v, Rows: %v, Epilogue: %v, Softmax: %v, Embedding: %v},\n", whole(k), u.Rows, u.Epilogue && fusible(k), u.Softmax, u.Embedding)
 	}
 	b.WriteString("}\n\n// openDevice loads the kernels on the GPU.\nfunc openDevice(*rt.Program) (*rt.Device, error) {\nd, err := libcuda.Open(ptx)\nif err != nil {\nreturn nil, err\n}\nreturn cuda.Open(d, gpuKernels)\n}\n")
 	return []codegen.File{{Path: "kernels.ptx", Data: []byte(Module(ks, uses, dtype))}, {Path: "kernels_cuda.go", Data: []byte(b.String())}}

@@ -63,7 +63,7 @@ type tensorGemm struct {
 	fromA, fromB, kA, kB   string // global addresses at k = 0 of what this thread loads, and its first step of k
 	inM, inN               string // whether they lie in the matrices
 	toA, toB, fragA, fragB string // shared addresses
-	warpRow, warpCol, lane string
+	warpRow, warpCol       string
 	group, member          string // lane / 4, lane % 4
 	sums                   [warpCols / 8][4]string
 }
