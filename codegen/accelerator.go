@@ -41,7 +41,7 @@ func (p *Plan) uses() []Use {
 				continue
 			}
 			switch {
-			case f.Name == "Kernel" && c.Method == "Rows":
+			case f.Name == "Kernel" && c.Method == "Rows", f.Name == "Cell", f.Name == "Reset":
 				uses[*f.Val.Int].Rows = true
 			case f.Name == "Kernel" && c.Method == "Embedding":
 				uses[*f.Val.Int].Embedding = true

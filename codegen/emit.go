@@ -225,7 +225,11 @@ func goDim(d sym.Dim) string {
 
 func forwardFile(p *Plan, o Options) string {
 	w := &writer{p: p}
-	w.f("%spackage %s\n\nimport %q\n\n", header, o.Package, o.Module+"/rt")
+	w.f("%spackage %s\n\nimport (\n%q\n", header, o.Package, o.Module+"/rt")
+	if p.usesPlain() {
+		w.f("%q\n", o.Module+"/rt/plain")
+	}
+	w.f(")\n\n")
 	w.sizes()
 	w.f("// forward is the program. Steps are numbered as in the name table.\nfunc forward(s *rt.Session, d []int) {\n")
 	w.symbols()
@@ -292,6 +296,10 @@ func (w *writer) sizes() {
 	p := w.p
 	w.f("// slotSizes computes the sizes of the arena's slots in bytes.\nfunc slotSizes(d, size []int) {\n")
 	w.symbols()
+	for i, c := range p.Counts {
+		k := len(p.Symbols) - len(p.Counts) + i
+		w.f("%s = %s\nd[%d] = %s\n", c.Sym, goDim(c.Most.List()[0]), k, c.Sym)
+	}
 	for i, s := range p.Slots {
 		w.f("size[%d] = %s\n", i, goDim(s))
 	}
@@ -398,6 +406,10 @@ func (w *writer) call(c *Call, step int, cols []int) {
 		args = append(args, v)
 	}
 	w.f("s.Step(%d)\n", step)
+	if c.Type == plainArgs {
+		w.plain(c, args)
+		return
+	}
 	if c.Type == "" {
 		w.f("s.%s(%s)\n", c.Method, strings.Join(args, ", "))
 		return
@@ -477,6 +489,12 @@ func modelFile(p *Plan, o Options) string {
 		w.f("MayBeZero: []bool{%s},\n", zeros)
 	}
 	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
+	if p.Graph.Rounding != "" {
+		w.f("Rounding: %q,\n", p.Graph.Rounding)
+	}
+	if len(p.Counts) > 0 {
+		w.f("Counted: %d,\n", len(p.Counts))
+	}
 	w.f("Slots: %d,\nOutSlots: []int{", len(p.Slots))
 	for _, m := range p.Outputs {
 		w.f("%d,", m.Index)

@@ -69,6 +69,14 @@ func (l *lowering) prepare() {
 		}
 	}
 	for _, n := range l.g.Nodes {
+		if n.Op.Plain == nil {
+			continue
+		}
+		if c := n.Op.Plain(n).Count; c.Sym != "" {
+			l.p.Symbols, l.p.Counts = append(l.p.Symbols, c.Sym), append(l.p.Counts, c)
+		}
+	}
+	for _, n := range l.g.Nodes {
 		for i, v := range n.In {
 			if v != nil && !contains(n.In[:i], v) {
 				l.users[v] = append(l.users[v], n)
@@ -100,6 +108,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerElem(n)
 	case n.Op.Row != nil:
 		l.lowerRow(n)
+	case n.Op.Plain != nil:
+		l.lowerPlain(n)
 	case n.Op == op.Linear:
 		l.lowerLinear(n)
 	case n.Op == op.MatMul:
@@ -126,6 +136,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerCumSum(n)
 	case n.Op == op.Resize:
 		l.lowerResize(n)
+	case n.Op == op.Recurrent:
+		l.lowerRecurrent(n)
 	case n.Op == op.Dims:
 		l.lowerDims(n)
 	case n.Op == op.Iota:

@@ -27,7 +27,11 @@ func namesFile(p *Plan, o Options) string {
 			for _, d := range v.Shape {
 				w.f("%s,", p.axis(d))
 			}
-			w.f("}},\n")
+			w.f("}")
+			if v.Fixed != nil && t.name == "Inputs" {
+				w.f(", Fixed: %s", strconv.QuoteToASCII(string(v.Fixed.Data)))
+			}
+			w.f("},\n")
 		}
 		w.f("}\n\n")
 	}

@@ -51,6 +51,7 @@ type Call struct {
 	From   []string
 	Kind   string
 	Flops  sym.Dim
+	Count  string // the symbol that takes the result of a function of package plain
 }
 
 // Buffer is a value's place in the arena until slots are assigned.
@@ -68,6 +69,7 @@ type Repeat struct{ Start, Period, Count int }
 type Plan struct {
 	Graph   *ir.Graph
 	Symbols []string
+	Counts  []ir.Count // of the symbols, the last ones: their values are found while the program runs
 	Kernels []*loop.Kernel
 	Calls   []Call
 	Buffers []*Buffer
@@ -127,7 +129,7 @@ func (c *Call) walk(f func(*Mem)) {
 // shape is a text that two calls share if they differ in addresses alone.
 func (c *Call) shape() string {
 	var b strings.Builder
-	b.WriteString(c.Method)
+	b.WriteString(c.Method + c.Count)
 	for _, a := range c.Args {
 		a.Val.shapeText(&b)
 	}

@@ -18,9 +18,11 @@ import (
 type Options struct {
 	Dims       map[string]int64
 	TrustLinks bool
-	Disable    map[string]bool // passes to leave out
-	Verify     bool            // verify the graph after every pass
-	After      string          // stop after this pass
+	Fixed      map[string]*ir.Tensor // inputs that the program is made for
+	Fix        map[string]string     // the same as text: numbers with commas, or a file
+	Disable    map[string]bool       // passes to leave out
+	Verify     bool                  // verify the graph after every pass
+	After      string                // stop after this pass
 	Targets    []codegen.Target
 	GOOS       string
 	GOARCH     string
@@ -42,7 +44,7 @@ type Compiled struct {
 
 // Load reads a model and runs the passes.
 func Load(path string, o Options) (*Compiled, error) {
-	m, err := onnx.Load(path, onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks})
+	m, err := onnx.Load(path, onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix})
 	if err != nil {
 		return nil, err
 	}

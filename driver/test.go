@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"mmc/frontend/onnx"
 	"mmc/ir"
@@ -71,7 +72,7 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	var list []*Compiled
 	var where []string
 	for _, dir := range dirs {
-		c, err := Compile(dir, o.Options)
+		c, err := CompileFor(dir, o.Options)
 		if err != nil {
 			results = append(results, rt.SetResult{Model: filepath.Base(dir), Error: err.Error()})
 			continue
@@ -98,6 +99,39 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 		results = append(results, part...)
 	}
 	return results, nil
+}
+
+// CompileFor is Compile for a folder with data sets: inputs whose contents operators have to know are fixed to those of the first set.
+func CompileFor(dir string, o Options) (*Compiled, error) {
+	for {
+		c, err := Compile(dir, o)
+		var uns *onnx.Unsupported
+		if !errors.As(err, &uns) || !o.fixFrom(dir, uns.Inputs) {
+			return c, err
+		}
+	}
+}
+
+// fixFrom fixes inputs to what the folder's first data set holds; it reports whether it found a new one.
+func (o *Options) fixFrom(dir string, names []string) bool {
+	sets, err := rt.DataSets(dir)
+	if err != nil {
+		return false
+	}
+	files, _ := filepath.Glob(filepath.Join(sets[0], "input_*.pb"))
+	fixed := map[string]*ir.Tensor{}
+	for name, t := range o.Fixed {
+		fixed[name] = t
+	}
+	before := len(fixed)
+	for _, f := range files {
+		t, name, err := onnx.ReadTensor(f)
+		if err == nil && slices.Contains(names, name) {
+			fixed[name] = t
+		}
+	}
+	o.Fixed = fixed
+	return len(fixed) > before
 }
 
 func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {

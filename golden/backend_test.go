@@ -29,7 +29,7 @@ func TestBackendCases(t *testing.T) {
 	var where []string
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		c, err := driver.Compile(path, driver.Options{Targets: everything(), Verify: true})
+		c, err := driver.CompileFor(path, driver.Options{Targets: everything(), Verify: true})
 		var uns *onnx.Unsupported
 		if errors.As(err, &uns) {
 			continue

@@ -12,8 +12,8 @@ import (
 var allowed = map[string][]string{
 	"mmc/ir/sym":               {},
 	"mmc/ir/loop":              {"mmc/runtime/arith"},
-	"mmc/ir":                   {"mmc/ir/sym", "mmc/ir/loop"},
-	"mmc/ir/op":                {"mmc/ir", "mmc/ir/sym", "mmc/ir/loop"},
+	"mmc/ir":                   {"mmc/ir/sym", "mmc/ir/loop", "mmc/runtime/plain"},
+	"mmc/ir/op":                {"mmc/ir", "mmc/ir/sym", "mmc/ir/loop", "mmc/runtime/plain"},
 	"mmc/frontend/onnx/onnxpb": {},
 	"mmc/frontend/onnx":        {"mmc/frontend/onnx/onnxpb", "mmc/ir", "mmc/ir/op", "mmc/ir/sym", "mmc/ir/loop"},
 	"mmc/frontend/onnxgo":      {"mmc/ir", "mmc/ir/op", "mmc/ir/sym", "mmc/ir/loop"},
@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"mmc/runtime":              {},
 	"mmc/codegen":              {"mmc/ir", "mmc/ir/op", "mmc/ir/sym", "mmc/ir/loop", "mmc/runtime"},
 	"mmc/runtime/arith":        {},
+	"mmc/runtime/plain":        {},
 	"mmc/targets/purego":       {"mmc/codegen", "mmc/ir/loop", "mmc/runtime/arith"},
 	"mmc/targets":              {"mmc/codegen", "mmc/targets/amd64", "mmc/targets/arm64", "mmc/targets/ptx", "mmc/targets/purego"},
 	"mmc/targets/ptx":          {"mmc/codegen", "mmc/ir/loop", "mmc/runtime", "mmc/runtime/cuda"},

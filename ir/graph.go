@@ -5,6 +5,7 @@ import (
 
 	"mmc/ir/loop"
 	"mmc/ir/sym"
+	"mmc/runtime/plain"
 )
 
 // Value is an edge: a graph input, a constant or the output of one node.
@@ -13,6 +14,7 @@ type Value struct {
 	Elem  loop.Elem
 	Shape []sym.Dim
 	Const *Tensor   // the contents, if they are known
+	Fixed *Tensor   // of a graph input: what it must hold, because the program was made for that; nodes read it as a constant
 	Dims  []sym.Dim // the contents of an integer or bool value, if they are known as dims
 	Def   *Node     // the node that defines it; nil for inputs and constants
 }
@@ -38,6 +40,7 @@ type Graph struct {
 	OutNames []string
 	Nodes    []*Node
 	Requires []Require
+	Rounding string            // what the model rounds to between its operators: "", f16 or int8
 	Hints    map[string]string // symbol -> the name the model gives that axis
 }
 
@@ -56,6 +59,9 @@ type Op struct {
 	// Row, for operators on the last axis, is the kernel of one row: one buffer an input, then one an output. A buffer of a
 	// shape of rank 1 is the same for every row; a Uniform one has a single element a row.
 	Row func(n *Node) *loop.Kernel
+	// Plain, for operators of package plain, gives the function's name there and its numbers; the function is Run.
+	Plain func(n *Node) PlainCall
+	Run   plain.Func
 	// Dim, for elementwise operators on dims, computes one content of the output.
 	Dim func(n *Node, in []sym.Dim) (sym.Dim, bool)
 	// FloatDims says that Dim holds for float results too: whole numbers pass through the operator unchanged.
@@ -304,6 +310,8 @@ func (n *Node) Eval(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
 		return n.evalElem(b, in)
 	case n.Op.Row != nil:
 		return n.evalRows(b, in)
+	case n.Op.Run != nil:
+		return n.evalPlain(b, in)
 	}
 	return nil, fmt.Errorf("operator %s has no reference meaning", n.Op.Name)
 }

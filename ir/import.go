@@ -19,14 +19,23 @@ type Attribute struct {
 	Graph   bool // it holds a graph, which no operator here reads
 }
 
-// Unsupported is the error for a model that is valid but needs something this compiler does not have.
-type Unsupported struct{ Why string }
+// Unsupported is the error for a model that is valid but needs something this compiler does not have. Unknown is the value whose
+// contents would have to be known for it, or nil.
+type Unsupported struct {
+	Why     string
+	Unknown *Value
+}
 
 func (u *Unsupported) Error() string { return u.Why }
 
 // NotSupported makes an *Unsupported.
 func NotSupported(format string, args ...any) error {
-	return &Unsupported{fmt.Sprintf(format, args...)}
+	return &Unsupported{Why: fmt.Sprintf(format, args...)}
+}
+
+// UnknownContents is NotSupported for an operator that needs the contents of v while the model is compiled.
+func UnknownContents(v *Value, format string, args ...any) error {
+	return &Unsupported{fmt.Sprintf(format, args...), v}
 }
 
 // Import is one ONNX node being read: its inputs as values, its attributes decoded.
@@ -109,7 +118,14 @@ func (c *Import) Dims(i int, name string) (ds []sym.Dim, ok bool, err error) {
 	if ds := v.Contents(); ds != nil || v.Const != nil && v.Const.Len() == 0 {
 		return ds, true, nil
 	}
-	return nil, false, NotSupported("the contents of input %d (%s) depend on data", i, name)
+	return nil, false, UnknownContents(v, "%s depends on data", inputName(i, name))
+}
+
+func inputName(i int, name string) string {
+	if name == "" {
+		return fmt.Sprintf("input %d", i)
+	}
+	return fmt.Sprintf("input %d (%s)", i, name)
 }
 
 // ConstInts is Dims for contents that must be plain numbers.
@@ -121,7 +137,7 @@ func (c *Import) ConstInts(i int, name string) (v []int64, ok bool, err error) {
 	for _, d := range ds {
 		n, isConst := d.Const()
 		if !isConst {
-			return nil, false, NotSupported("the contents of input %d (%s) depend on the inputs' shapes", i, name)
+			return nil, false, NotSupported("%s depends on the inputs' shapes", inputName(i, name))
 		}
 		v = append(v, n)
 	}

@@ -15,6 +15,7 @@ type SetResult struct {
 	Target  string     `json:"target"`
 	ISA     string     `json:"isa"`
 	Threads int        `json:"threads"`
+	Fixed   []string   `json:"fixed,omitempty"` // inputs that the program was made for
 	Outputs []Compared `json:"outputs"`
 	Pass    bool       `json:"pass"`
 	Error   string     `json:"error"`
@@ -45,6 +46,11 @@ func DataSets(dir string) ([]string, error) {
 // RunSet runs a model on one data set and compares.
 func (m *Model) RunSet(dir string, atol, rtol float64) SetResult {
 	r := SetResult{Model: filepath.Base(filepath.Dir(dir)), Set: filepath.Base(dir), Target: "cpu", ISA: m.ISA(), Threads: m.Threads(), Pass: true}
+	for _, p := range m.prog.Inputs {
+		if p.Fixed != "" {
+			r.Fixed = append(r.Fixed, p.Name)
+		}
+	}
 	outs, err := m.runFiles(dir)
 	if err != nil {
 		r.Pass, r.Error = false, err.Error()
@@ -56,7 +62,14 @@ func (m *Model) RunSet(dir string, atol, rtol float64) SetResult {
 			r.Pass, r.Error = false, err.Error()
 			return r
 		}
-		c := Compare(got, want, atol, rtol)
+		abs, rel := atol, rtol
+		if want.Elem == F16 || want.Elem == BF16 {
+			abs, rel = max(atol, NarrowTol), max(rtol, NarrowTol)
+		}
+		c := Compare(got, want, abs, rel)
+		if m.prog.Rounding == "int8" {
+			c.near(got, want)
+		}
 		r.Outputs = append(r.Outputs, c)
 		r.Pass = r.Pass && c.Pass
 	}
@@ -123,6 +136,7 @@ func (m *Model) RunValues(ins []*Value) ([]*Value, error) {
 const (
 	DefaultATol = 1e-5
 	DefaultRTol = 1e-4
+	NarrowTol   = 1e-2 // both, for outputs of f16 and bf16
 )
 
 // CheckGolden runs every data set in dir with every flavour this machine has, on one thread and on three; what is outside the

@@ -305,12 +305,16 @@ func PrintResults(w io.Writer, results []SetResult) {
 		if r.Error != "" {
 			fmt.Fprintf(w, "FAIL %s %s: %s\n", r.Model, r.Set, r.Error)
 		}
+		madeFor := ""
+		if len(r.Fixed) > 0 {
+			madeFor = "(made for this " + strings.Join(r.Fixed, ", ") + ") "
+		}
 		for _, o := range r.Outputs {
 			word := "ok  "
 			if !o.Pass {
 				word = "FAIL"
 			}
-			fmt.Fprintf(w, "%s %s %s %s/%d %q max_abs %.2g max_rel %.2g sha256 %.16s… %s\n", word, r.Model, r.Set, r.ISA, r.Threads, o.Name, o.MaxAbs, o.MaxRel, o.SHA256, o.Why)
+			fmt.Fprintf(w, "%s %s %s %s/%d %q max_abs %.2g max_rel %.2g sha256 %.16s… %s%s\n", word, r.Model, r.Set, r.ISA, r.Threads, o.Name, o.MaxAbs, o.MaxRel, o.SHA256, madeFor, o.Why)
 		}
 	}
 }

@@ -64,6 +64,10 @@ type Port struct {
 	Name string
 	Elem Elem
 	Axes []Axis
+
+	// Fixed are the only bytes the input may hold, because the program was made for them; the input may be left out. Empty
+	// means any.
+	Fixed string
 }
 
 // StepName says what a step of the program does and which nodes of the model it comes from.
@@ -81,12 +85,14 @@ type Program struct {
 	Inputs, Outputs []Port
 	Symbols, Facts  []string
 	MayBeZero       []bool // of the symbols; nil if none may be 0
+	Counted         int    // how many symbols, the last ones, are found while the program runs
 	Steps           []StepName
 	Slots           int
 	OutSlots        []int
 	Flavours        []Flavour
 	Weights         string
 	DType           string                            // of products on the accelerator; empty is f32
+	Rounding        string                            // what the model rounds to between its operators: empty, f16 or int8
 	Open            func(p *Program) (*Device, error) // the accelerator, or nil
 	SlotSizes       func(d, size []int)
 	OutShapes       func(d []int, shape [][]int)
@@ -104,10 +110,10 @@ func (p *Program) dtype() string {
 
 // Tolerances are the default ones of the program's dtype.
 func (p *Program) Tolerances() (atol, rtol float64) {
-	if p.dtype() == "f32" {
+	if p.dtype() == "f32" && p.Rounding != "f16" {
 		return DefaultATol, DefaultRTol
 	}
-	return 1e-2, 1e-2
+	return NarrowTol, NarrowTol
 }
 
 // Options of NewModel. ISA names a flavour; empty picks the best this machine has. Threads 0 means as many as Go may use.
@@ -352,7 +358,6 @@ func (c *Call) Run() (Result, error) {
 		return Result{}, err
 	}
 	p.SlotSizes(c.dims, c.sizes)
-	p.OutShapes(c.dims, c.shapes)
 	if err := c.s.Begin(c.sizes); err != nil {
 		c.recycle()
 		return Result{}, err
@@ -364,13 +369,14 @@ func (c *Call) Run() (Result, error) {
 		}
 		c.s.In[i] = q
 	}
-	if c.s.err == nil && (c.s.dev == nil || !c.s.dev.Replay(c.s.deviceKey(c.dims))) {
+	if c.s.err == nil && (c.s.dev == nil || p.Counted > 0 || !c.s.dev.Replay(c.s.deviceKey(c.dims))) {
 		p.Forward(c.s, c.dims)
 	}
 	if err := c.s.End(); err != nil {
 		c.recycle()
 		return Result{}, p.locate(err, c.s.failed)
 	}
+	p.OutShapes(c.dims, c.shapes)
 	return Result{c, c.gen}, nil
 }
 
@@ -381,6 +387,12 @@ func (c *Call) bindDims() error {
 	}
 	for i, port := range p.Inputs {
 		in := &c.in[i]
+		if port.Fixed != "" {
+			if err := in.fixed(&port); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(in.shape) != len(port.Axes) {
 			return &InputError{fmt.Sprintf("input %q has rank %d, want %d", port.Name, len(in.shape), len(port.Axes))}
 		}
@@ -405,14 +417,28 @@ func (c *Call) bindDims() error {
 	return c.checkDims()
 }
 
+// fixed checks an input that must hold certain bytes.
+func (in *bound) fixed(port *Port) error {
+	if in.p == nil && in.shape == nil {
+		return nil
+	}
+	if in.elem != port.Elem.Size() || in.n*in.elem != len(port.Fixed) || unsafe.String((*byte)(in.p), in.n*in.elem) != port.Fixed {
+		return &InputError{fmt.Sprintf("input %q does not hold what the program was made for", port.Name)}
+	}
+	return nil
+}
+
 func (c *Call) checkDims() error {
 	p := c.m.prog
-	for i, d := range c.dims {
+	for i, d := range c.dims[:len(c.dims)-p.Counted] {
 		if d < 0 {
 			return &InputError{fmt.Sprintf("the size %q is not given by any input's shape", p.Symbols[i])}
 		}
 	}
 	for i, port := range p.Inputs {
+		if port.Fixed != "" {
+			continue
+		}
 		for a, ax := range port.Axes {
 			want := ax.Const
 			switch {

@@ -207,6 +207,8 @@ func (v *Value) At(i int) float64 {
 		return float64(binary.LittleEndian.Uint16(b))
 	case I8:
 		return float64(int8(b[0]))
+	case F16:
+		return float64(F16ToF32(binary.LittleEndian.Uint16(b)))
 	case BF16:
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))
 	}

@@ -20,6 +20,7 @@ type modelFlags struct {
 	Target     string            `help:"GOOS/GOARCH, with +cuda for an NVIDIA GPU too, or purego; this machine by default." placeholder:"OS/ARCH"`
 	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, neon, purego); by default several, picked at start."`
 	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
+	Fix        map[string]string `help:"Make the program for these contents of a small input: numbers, .npy or .pb; may repeat." placeholder:"NAME=VALUE"`
 	Dtype      string            `help:"Operands of products: f32 or, on a GPU, bf16, f16 or tf32." default:"f32" enum:"f32,bf16,f16,tf32"`
 	Threads    int               `help:"Worker threads of a run; 0 for as many as there are cores."`
 	TrustLinks bool              `help:"Allow external data behind symbolic and hard links."`
@@ -37,6 +38,7 @@ func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
 	for _, p := range f.Disable {
 		o.Disable[p] = true
 	}
+	o.Fix = f.Fix
 	if err != nil || !bindDims {
 		return o, err
 	}

@@ -2,8 +2,11 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
+
+	"mmc/ir"
 )
 
 // Rejected says that the model is malformed or beyond a limit. Each problem names the node or tensor.
@@ -39,8 +42,31 @@ type Missing struct {
 	First  string `json:"first"` // the first node concerned
 }
 
-// Unsupported lists everything the model needs that this compiler does not have, with counts.
-type Unsupported struct{ List []Missing }
+// Unsupported lists everything the model needs that this compiler does not have, with counts. Inputs are those whose contents some
+// operator has to know: with them fixed there is less that is missing.
+type Unsupported struct {
+	List   []Missing
+	Inputs []string
+}
+
+// maxNeeded is the highest rank of an input that Unsupported.Inputs names: sizes, axes, counts.
+const maxNeeded = 1
+
+// needs adds the inputs that v is computed from.
+func (u *Unsupported) needs(v *ir.Value, seen map[*ir.Value]bool) {
+	if v == nil || seen[v] || v.Const != nil {
+		return
+	}
+	seen[v] = true
+	if v.Def == nil && len(v.Shape) <= maxNeeded && !slices.Contains(u.Inputs, v.Name) {
+		u.Inputs = append(u.Inputs, v.Name)
+	}
+	if v.Def != nil {
+		for _, w := range v.Def.In {
+			u.needs(w, seen)
+		}
+	}
+}
 
 func (u *Unsupported) Error() string {
 	lines := make([]string, len(u.List))
@@ -51,7 +77,11 @@ func (u *Unsupported) Error() string {
 		}
 		lines[i] = fmt.Sprintf("%s × %d: %s (first at %s)", name, m.Count, m.Why, m.First)
 	}
-	return listed("not supported", lines)
+	hint := ""
+	if len(u.Inputs) > 0 {
+		hint = fmt.Sprintf("\nit may help to fix inputs: --fix %s=VALUE", strings.Join(u.Inputs, "=VALUE --fix "))
+	}
+	return listed("not supported", lines) + hint
 }
 
 func (u *Unsupported) add(domain, op, why, node string) {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"mmc/frontend/onnx/onnxpb"
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/sym"
 )
 
@@ -18,6 +20,10 @@ import (
 type Options struct {
 	Dims       map[string]int64 // sizes for named axes, or for symbols such as s0
 	TrustLinks bool             // allow external data behind links
+
+	// Fixed holds inputs that the program is made for: operators read them as constants, and a run checks them.
+	Fixed map[string]*ir.Tensor
+	Fix   map[string]string // the same as text: numbers with commas, or a .pb file
 }
 
 // Model is a graph and where it came from.
@@ -100,6 +106,7 @@ type reader struct {
 
 	g        *ir.Graph
 	vals     map[string]*ir.Value
+	wide     map[conversion]*ir.Value
 	bad      map[string]bool // values that a failed node should have made
 	rejects  []string
 	missing  Unsupported
@@ -141,7 +148,7 @@ func (r *reader) learn(u *ir.Unify) {
 }
 
 // MaxOpset is the newest opset of the default domain whose operators are read.
-const MaxOpset = 26
+const MaxOpset = 28
 
 func (r *reader) readOpsets() error {
 	r.opsets = map[string]int{}
@@ -159,8 +166,8 @@ func (r *reader) readOpsets() error {
 	if !ok && len(r.opsets) == 0 {
 		return rejected("the model names no opset")
 	}
-	if v > MaxOpset || ok && v < 7 {
-		r.missing.add("", "opset", fmt.Sprintf("opset %d (7 to %d are read)", v, MaxOpset), "the model")
+	if v > MaxOpset || ok && v < 1 {
+		r.missing.add("", "opset", fmt.Sprintf("opset %d (1 to %d are read)", v, MaxOpset), "the model")
 		return &r.missing
 	}
 	return nil
@@ -175,7 +182,7 @@ func domainName(d string) string {
 
 func (r *reader) graph() error {
 	r.g = &ir.Graph{Hints: map[string]string{}}
-	r.vals, r.bad = map[string]*ir.Value{}, map[string]bool{}
+	r.vals, r.bad, r.wide = map[string]*ir.Value{}, map[string]bool{}, map[conversion]*ir.Value{}
 	r.rejects, r.missing, r.numNodes = nil, Unsupported{}, 0
 	p := r.model.Graph
 	if len(p.SparseInitializer) > 0 {
@@ -211,6 +218,7 @@ func (r *reader) problem(what, domain, op string, err error) {
 	var u *ir.Unsupported
 	if errors.As(err, &u) {
 		r.missing.add(domain, op, u.Why, what)
+		r.missing.needs(u.Unknown, map[*ir.Value]bool{})
 		return
 	}
 	r.reject("%s: %v", what, err)
@@ -267,6 +275,9 @@ func (r *reader) inputs(list []*onnxpb.ValueInfoProto) {
 		}
 		r.vals[p.Name] = v
 		r.g.Inputs = append(r.g.Inputs, v)
+		if v.Fixed != nil {
+			r.vals[p.Name] = ir.ConstValue(p.Name, v.Fixed)
+		}
 	}
 }
 
@@ -286,6 +297,9 @@ func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir
 		return nil, fmt.Errorf("rank %d is beyond the limit of %d", len(tt.Shape.Dim), ir.MaxRank)
 	}
 	v := &ir.Value{Name: p.Name, Elem: elem}
+	if t, err := r.opts.fixed(p.Name, elem, len(tt.Shape.Dim)); t != nil || err != nil {
+		return v, errors.Join(err, fix(v, t, tt.Shape.Dim))
+	}
 	count := map[string]int{}
 	for a, d := range tt.Shape.Dim {
 		size := d.GetDimValue()
@@ -300,6 +314,52 @@ func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir
 		v.Shape = append(v.Shape, dim)
 	}
 	return v, nil
+}
+
+// fixed is what the options say an input must hold, or nil.
+func (o *Options) fixed(name string, elem loop.Elem, rank int) (*ir.Tensor, error) {
+	text, ok := o.Fix[name]
+	if !ok {
+		return o.Fixed[name], nil
+	}
+	if strings.HasSuffix(text, ".pb") {
+		t, _, err := ReadTensor(text)
+		return t, err
+	}
+	parts := strings.Split(text, ",")
+	t := ir.NewTensor(elem, int64(len(parts)))
+	if rank == 0 && len(parts) == 1 {
+		t.Shape = nil
+	}
+	for i, p := range parts {
+		x, err := strconv.ParseFloat(strings.NewReplacer("true", "1", "false", "0").Replace(strings.TrimSpace(p)), 64)
+		if err != nil {
+			return nil, fmt.Errorf("it is to hold %.40q, which is not a number", p)
+		}
+		t.Set(i, loop.Scalar{F: x, I: int64(x)})
+	}
+	return t, nil
+}
+
+// maxFixed is the most elements of an input that can be fixed.
+const maxFixed = 1 << 12
+
+// fix makes v an input that must hold t.
+func fix(v *ir.Value, t *ir.Tensor, dims []*onnxpb.TensorShapeProto_Dimension) error {
+	if t == nil {
+		return nil
+	}
+	if t.Elem != v.Elem || len(t.Shape) != len(dims) || t.Len() > maxFixed {
+		return fmt.Errorf("it is to hold %v, but is %v of rank %d (at most %d elements can be fixed)", t, v.Elem, len(dims), maxFixed)
+	}
+	for a, d := range dims {
+		_, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue)
+		if fixed && d.GetDimValue() != t.Shape[a] {
+			return fmt.Errorf("it is to hold %v, but axis %d is %d", t, a, d.GetDimValue())
+		}
+	}
+	v.Shape, v.Fixed = sym.Consts(t.Shape...), t
+	return nil
 }
 
 // axisKey names the symbol of an input's axis: by the model's own name for it and how often that came before in the shape, which
@@ -386,9 +446,23 @@ func (r *reader) outputs(list []*onnxpb.ValueInfoProto) {
 			continue
 		}
 		seen[p.Name] = true
+		v, err := r.declared(p, v)
+		if err != nil {
+			r.problem(fmt.Sprintf("output %q", p.Name), "", "output", err)
+			continue
+		}
 		r.g.Outputs = append(r.g.Outputs, v)
 		r.g.OutNames = append(r.g.OutNames, p.Name)
 	}
+}
+
+// declared is an output in the narrow float type that the model declares for it; other types are what the operators give.
+func (r *reader) declared(p *onnxpb.ValueInfoProto, v *ir.Value) (*ir.Value, error) {
+	elem, err := ir.ElemFromONNX(int64(p.GetType().GetTensorType().GetElemType()))
+	if err != nil || !narrow(elem) || v.Elem != loop.F32 {
+		return v, nil
+	}
+	return r.converted(v, elem, "output "+p.Name)
 }
 
 // Names of the operators that can be read, as domain and name, sorted.

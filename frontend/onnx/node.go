@@ -86,6 +86,9 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 	if err != nil {
 		return err
 	}
+	if in, err = r.widened(n, in, what); err != nil {
+		return err
+	}
 	c := &ir.Import{Graph: r.g, From: what, Opset: s.opsets[domain], Inputs: in, Attrs: attrs, NumOut: numOutputs(n)}
 	if err := read(c); err != nil {
 		return err

@@ -33,9 +33,11 @@ const (
 	Lt                    // a < b
 	Le                    // a <= b
 	Eq                    // a == b
-	And                   // a and b (bool)
-	Or                    // a or b (bool)
-	Xor                   // a xor b (bool)
+	And                   // a and b, bit by bit
+	Or                    // a or b, bit by bit
+	Xor                   // a xor b, bit by bit
+	Shl                   // a * 2^b (integers), 0 from the type's width on
+	Shr                   // a / 2^b rounded down (unsigned integers), 0 from the type's width on
 	Not                   // not a (bool)
 	Select                // a ? b : c
 	Convert               // a in element type Elem; float to integer truncates and saturates, NaN gives 0
@@ -48,7 +50,7 @@ const (
 )
 
 var codeNames = []string{"const", "len", "load", "store", "add", "sub", "mul", "div", "mod", "fma", "neg", "abs", "sqrt", "min",
-	"max", "round", "floor", "ceil", "trunc", "scale", "copysign", "lt", "le", "eq", "and", "or", "xor", "not", "select",
+	"max", "round", "floor", "ceil", "trunc", "scale", "copysign", "lt", "le", "eq", "and", "or", "xor", "shl", "shr", "not", "select",
 	"convert", "sum", "dot", "maxlane", "minlane", "prod", "call"}
 
 func (c Code) String() string { return codeNames[c] }

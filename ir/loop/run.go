@@ -322,6 +322,10 @@ func applyInt(c Code, e Elem, a, b int64) int64 {
 		return a | b
 	case Xor:
 		return a ^ b
+	case Shl:
+		return int64(uint64(a) << uint64(b))
+	case Shr:
+		return int64(uint64(a) >> uint64(b))
 	case Not:
 		return a ^ 1
 	case Lt:

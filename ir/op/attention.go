@@ -1,7 +1,6 @@
 package op
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -25,7 +24,6 @@ var Attention = ir.NewOp("attention", "softmax(q k' * scale + mask) v", Attentio
 func init() {
 	Attention.Infer = inferAttention
 	Attention.Eval = evalAttention
-	ir.FromONNX("", "Attention", 23, readAttention)
 }
 
 func inferAttention(n *ir.Node) error {
@@ -90,55 +88,6 @@ func broadcastTo(t *ir.Tensor, shape []int64) *ir.Tensor {
 		}
 	}
 	return copyStrided(t, shape, 0, strides)
-}
-
-// readAttention reads the operator of opset 23 without a cache: three-dimensional operands are split into heads first.
-func readAttention(c *ir.Import) error {
-	if c.Value(4) != nil || c.Value(5) != nil || c.NumOut > 1 || c.Float("softcap", 0) != 0 || c.Int("is_causal", 0) != 0 {
-		return ir.NotSupported("Attention with a cache, a causal mask, a soft cap or more than one output")
-	}
-	q, err1 := c.Need(0)
-	k, err2 := c.Need(1)
-	v, err3 := c.Need(2)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	flat := len(q.Shape) == 3
-	qh, kh := c.Int("q_num_heads", 0), c.Int("kv_num_heads", 0)
-	var err error
-	for _, x := range []struct {
-		v     **ir.Value
-		heads int64
-	}{{&q, qh}, {&k, kh}, {&v, kh}} {
-		if *x.v, err = splitHeads(c, *x.v, x.heads); err != nil {
-			return err
-		}
-	}
-	if q.Shape[1] != k.Shape[1] {
-		return ir.NotSupported("Attention with grouped heads")
-	}
-	if m := c.Value(3); m != nil && len(m.Shape) > 0 && m.Shape[len(m.Shape)-1].Same(k.Shape[2]) == sym.False {
-		return ir.NotSupported("Attention with a mask for fewer keys than there are")
-	}
-	if k.Shape[0] != q.Shape[0] || v.Shape[2] != k.Shape[2] {
-		return ir.NotSupported("Attention with broadcast operands")
-	}
-	mask, err := additiveMask(c, c.Value(3))
-	if err != nil {
-		return err
-	}
-	scale := c.Float("scale", 0)
-	if d, ok := q.Shape[3].Const(); ok && scale == 0 {
-		scale = float32(1 / math.Sqrt(float64(d)))
-	}
-	y, err := c.Emit1(Attention, AttentionAttr{Scale: scale, Guard: true}, q, k, v, mask)
-	if err != nil || !flat {
-		return c.Return1(y, err)
-	}
-	if y, err = transpose(c, y, 0, 2, 1, 3); err != nil {
-		return err
-	}
-	return c.Return1(reshape(c, y, []sym.Dim{y.Shape[0], y.Shape[1], y.Shape[2].Mul(y.Shape[3])}))
 }
 
 // splitHeads makes [batch, s, heads*d] into [batch, heads, s, d]; four-dimensional values stay.

@@ -7,7 +7,7 @@ import (
 	"mmc/ir/sym"
 )
 
-func init() { ir.FromONNX("", "BatchNormalization", 7, readBatchNorm) }
+func init() { ir.FromONNX("", "BatchNormalization", 1, readBatchNorm) }
 
 // readBatchNorm reads inference: (x - mean) / sqrt(variance + eps) * scale + bias along axis 1.
 func readBatchNorm(c *ir.Import) error {

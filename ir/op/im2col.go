@@ -106,47 +106,52 @@ func forEach(shape []int64, f func(idx []int64)) {
 	}
 }
 
-// readConv reads a convolution as im2col, a product with the weights as a matrix, and a transposition back; groups are a batch axis.
 func readConv(c *ir.Import) error {
 	x, err1 := c.Need(0)
 	w, err2 := c.Need(1)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	return c.Return1(convolve(c, x, w, c.Value(2)))
+}
+
+// convolve is a convolution as im2col, a product with the weights as a matrix, and a transposition back; groups are a batch axis. The
+// node's attributes describe the windows.
+func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 	r := len(x.Shape) - 2
 	if r < 1 || len(w.Shape) != r+2 {
-		return fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape))
+		return nil, fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape))
 	}
 	kernel := ir.ConstShape(w.Shape)
 	groups := c.Int("group", 1)
 	if slices.Min(kernel) < 1 {
-		return ir.NotSupported("Conv with weights of a shape that is not known, or empty")
+		return nil, ir.NotSupported("Conv with weights of a shape that is not known, or empty")
 	}
 	if groups < 1 || kernel[0]%groups != 0 {
-		return fmt.Errorf("%d groups for %d output channels", groups, kernel[0])
+		return nil, fmt.Errorf("%d groups for %d output channels", groups, kernel[0])
 	}
 	if err := ir.Equal(x.Shape[1], w.Shape[1].Mul(sym.Const(groups))); err != nil {
-		return fmt.Errorf("channels: %w", err)
+		return nil, fmt.Errorf("channels: %w", err)
 	}
 	a, err := windowAttr(c, x.Shape[2:], kernel[2:])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	win, err := Windows(x.Shape[2:], a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	y, err := convRows(c, x, w, a, groups)
-	if err == nil && c.Value(2) != nil {
-		y, err = c.Emit1(Add, nil, y, c.Value(2))
+	if err == nil && bias != nil {
+		y, err = c.Emit1(Add, nil, y, bias)
 	}
 	if err == nil {
 		y, err = transpose(c, y, 0, 2, 1)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.Return1(reshape(c, y, append([]sym.Dim{x.Shape[0], w.Shape[0]}, win...)))
+	return reshape(c, y, append([]sym.Dim{x.Shape[0], w.Shape[0]}, win...))
 }
 
 // convRows is the convolution as rows: [batch, windows, output channels].

@@ -59,7 +59,7 @@ func readRange(c *ir.Import) error {
 	for i, v := range in {
 		d := integral(v)
 		if d == nil {
-			return ir.NotSupported("Range whose bounds depend on data")
+			return ir.UnknownContents(in[i], "Range whose bounds depend on data")
 		}
 		ds[i] = *d
 	}

@@ -125,9 +125,6 @@ func readNorm(c *ir.Import, rms bool) error {
 	if err != nil {
 		return err
 	}
-	if c.NumOut > 1 {
-		return ir.NotSupported("the mean and deviation outputs of a normalisation")
-	}
 	width := sym.Product(x.Shape[axis:])
 	flat, err := reshape(c, x, append(append([]sym.Dim{}, x.Shape[:axis]...), width))
 	if err != nil {
@@ -150,5 +147,23 @@ func readNorm(c *ir.Import, rms bool) error {
 	if err != nil {
 		return err
 	}
-	return c.Return1(reshape(c, y, x.Shape))
+	b := &builder{c: c}
+	outs := []*ir.Value{b.reshape(y, x.Shape)}
+	if c.NumOut > 1 {
+		outs = append(outs, b.stats(x, axis, c.Float("epsilon", 1e-5))...)
+	}
+	return b.done(outs...)
+}
+
+// stats are the mean and 1/sqrt(variance + eps) over the axes from axis on, which stay with size 1.
+func (b *builder) stats(x *ir.Value, axis int, eps float32) []*ir.Value {
+	var axes []int64
+	for a := axis; a < len(x.Shape); a++ {
+		axes = append(axes, int64(a))
+	}
+	mean := b.reduce(x, "mean", true, axes...)
+	d := b.sub(x, mean)
+	variance := b.reduce(b.mul(d, d), "mean", true, axes...)
+	inv := b.do(Reciprocal, nil, b.do(Sqrt, nil, b.add(variance, b.like(x, float64(eps)))))
+	return []*ir.Value{mean, inv}
 }

@@ -18,7 +18,7 @@ func init() { ir.FromONNX("", "Greater", 1, readSwapped(Less)) }
 // readSwapped reads a comparison as its mirror image.
 func readSwapped(op *ir.Op) func(*ir.Import) error {
 	return func(c *ir.Import) error {
-		in, err := c.NeedAll(2)
+		in, err := legacyOperands(c)
 		if err != nil {
 			return err
 		}

@@ -7,13 +7,33 @@ import (
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
+	"mmc/runtime/plain"
 )
 
 // MatMul is the matrix product of the last two axes, with broadcasting of the others. Each element is one chain
 // acc = fma(a[k], b[k], acc) in increasing k from zero.
 var MatMul = ir.NewOp("matmul", "matrix product of the last two axes", nil)
 
+// MatMulOther is MatMul for element types other than f32; the batch axes agree.
+var MatMulOther = ir.NewOp("matmulother", "matrix product of the last two axes, not f32", nil)
+
 func init() {
+	MatMulOther.Infer = func(n *ir.Node) error {
+		a, b := n.In[0], n.In[1]
+		switch a.Elem {
+		case loop.F64, loop.I32, loop.U32, loop.I64, loop.U64:
+		default:
+			return ir.NotSupported("MatMul of %v and %v", a.Elem, b.Elem)
+		}
+		r := len(a.Shape)
+		if a.Elem != b.Elem || r < 2 || len(b.Shape) != r || !ir.SameShape(a.Shape[:r-2], b.Shape[:r-2]) {
+			return fmt.Errorf("operands %v%v and %v%v", a.Elem, a.Shape, b.Elem, b.Shape)
+		}
+		n.Out[0].Elem, n.Out[0].Shape = a.Elem, dims(a.Shape[:r-1], b.Shape[r-1])
+		return ir.Equal(a.Shape[r-1], b.Shape[r-2])
+	}
+	MatMulOther.Plain = func(*ir.Node) ir.PlainCall { return ir.PlainCall{Func: "MatMul"} }
+	MatMulOther.Run = plain.MatMul
 	MatMul.Infer = func(n *ir.Node) error {
 		a, b := n.In[0], n.In[1]
 		if a.Elem != loop.F32 || b.Elem != loop.F32 {
@@ -38,7 +58,7 @@ func init() {
 		return []*ir.Tensor{matmul(in[0], in[1], shape)}, nil
 	}
 	ir.FromONNX("", "MatMul", 1, readMatMul)
-	ir.FromONNX("", "Gemm", 7, readGemm)
+	ir.FromONNX("", "Gemm", 1, readGemm)
 }
 
 // matmul is the reference product; shape is the result's.
@@ -98,7 +118,7 @@ func readMatMul(c *ir.Import) error {
 			return err
 		}
 	}
-	y, err := c.Emit1(MatMul, nil, a, b)
+	y, err := product(c, a, b)
 	if err != nil {
 		return err
 	}
@@ -110,6 +130,21 @@ func readMatMul(c *ir.Import) error {
 		to = append(to, y.Shape[len(y.Shape)-1])
 	}
 	return c.Return1(reshape(c, y, to))
+}
+
+// product is the matrix product of any element type.
+func product(c *ir.Import, x, y *ir.Value) (*ir.Value, error) {
+	if x.Elem == loop.F32 || x.Elem != y.Elem || len(x.Shape) < 2 || len(y.Shape) < 2 {
+		return c.Emit1(MatMul, nil, x, y)
+	}
+	batch, err := ir.BroadcastShapes(x.Shape[:len(x.Shape)-2], y.Shape[:len(y.Shape)-2])
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{c: c}
+	x = b.expand(x, dims(batch, x.Shape[len(x.Shape)-2:]))
+	y = b.expand(y, dims(batch, y.Shape[len(y.Shape)-2:]))
+	return b.do(MatMulOther, nil, x, y), b.err
 }
 
 // readGemm reads alpha A' B' + beta C.
@@ -132,7 +167,7 @@ func readGemm(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	y, err := c.Emit1(MatMul, nil, a, b)
+	y, err := product(c, a, b)
 	if err != nil {
 		return err
 	}
@@ -145,6 +180,9 @@ func readGemm(c *ir.Import) error {
 	}
 	if bias, err = scaled(c, bias, c.Float("beta", 1)); err != nil {
 		return err
+	}
+	if c.Opset < 7 && len(bias.Shape) == 1 && !bias.Shape[0].Is(1) && bias.Shape[0] != y.Shape[1] {
+		return fmt.Errorf("a bias of %v for %v columns", bias.Shape[0], y.Shape[1])
 	}
 	return c.Return1(c.Emit1(Add, nil, y, bias))
 }

@@ -8,18 +8,20 @@ import (
 	"mmc/ir/sym"
 )
 
-func init() { ir.FromONNX("", "Pad", 11, readPad) }
+func init() { ir.FromONNX("", "Pad", 1, readPad) }
 
-// readPad reads padding with a constant as concatenations with it.
+// readPad reads padding as concatenations: with a constant, with the edge, or with what lies beside it (reflect, wrap). Negative pads
+// take elements away.
 func readPad(c *ir.Import) error {
 	v, err := c.Need(0)
 	if err != nil {
 		return err
 	}
-	if mode := c.Str("mode", "constant"); mode != "constant" {
-		return ir.NotSupported("Pad in mode %q", mode)
+	name := "pads"
+	if c.Opset < 2 {
+		name = "paddings"
 	}
-	pads, ok, err := c.Dims(1, "")
+	pads, ok, err := c.Dims(1, name)
 	if err != nil || !ok {
 		return errors.Join(err, missing(ok, "pads"))
 	}
@@ -37,47 +39,99 @@ func readPad(c *ir.Import) error {
 	}
 	fill := c.Value(2)
 	if fill == nil {
-		fill = ir.Scalar(v.Elem, 0)
+		fill = ir.Scalar(v.Elem, float64(c.Float("value", 0)))
 	}
-	if fill, err = reshape(c, fill, nil); err != nil {
-		return err
-	}
+	b := &builder{c: c}
+	p := padding{b, c.Str("mode", "constant"), b.reshape(fill, nil)}
 	for i, axis := range axes {
 		a, err := axisOf(axis, len(v.Shape))
 		if err != nil {
 			return err
 		}
-		if v, err = padAxis(c, v, fill, a, pads[i], pads[len(axes)+i]); err != nil {
-			return err
-		}
+		v = p.axis(v, a, pads[i], pads[len(axes)+i])
 	}
-	return c.Return1(v, nil)
+	return b.done(v)
 }
 
-func padAxis(c *ir.Import, v, fill *ir.Value, axis int, before, after sym.Dim) (*ir.Value, error) {
+// padding pads axes in one mode.
+type padding struct {
+	*builder
+	mode string
+	fill *ir.Value
+}
+
+func (p padding) axis(v *ir.Value, axis int, before, after sym.Dim) *ir.Value {
+	if p.err != nil {
+		return nil
+	}
+	v, before = p.cut(v, axis, before, true)
+	v, after = p.cut(v, axis, after, false)
 	parts := []*ir.Value{v}
-	for i, n := range []sym.Dim{before, after} {
-		lo, _ := n.Bounds()
-		if n.Is(0) {
-			continue
-		}
-		if lo < 0 {
-			return nil, ir.NotSupported("Pad by a negative size")
-		}
-		shape := append([]sym.Dim{}, v.Shape...)
-		shape[axis] = n
-		p, err := expand(c, fill, shape)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			parts = append([]*ir.Value{p}, parts...)
-		} else {
-			parts = append(parts, p)
-		}
+	if !before.Is(0) {
+		parts = append([]*ir.Value{p.part(v, axis, before, true)}, parts...)
 	}
-	if len(parts) == 1 {
-		return v, nil
+	if !after.Is(0) {
+		parts = append(parts, p.part(v, axis, after, false))
 	}
-	return c.Emit1(Concat, ConcatAttr{int64(axis)}, parts...)
+	return p.concat(axis, parts...)
+}
+
+// cut takes a negative pad away.
+func (p padding) cut(v *ir.Value, axis int, n sym.Dim, front bool) (*ir.Value, sym.Dim) {
+	if p.err != nil {
+		return nil, n
+	}
+	lo, hi := n.Bounds()
+	switch {
+	case lo >= 0:
+		return v, n
+	case hi > 0:
+		p.err = ir.NotSupported("Pad by a size that may be negative")
+		return nil, n
+	}
+	left := v.Shape[axis].Add(n)
+	if front {
+		return p.slice(v, axis, sym.Const(0).Sub(n), left), sym.Const(0)
+	}
+	return p.slice(v, axis, sym.Const(0), left), sym.Const(0)
+}
+
+// part is what stands on one side of v: n entries of the axis.
+func (p padding) part(v *ir.Value, axis int, n sym.Dim, front bool) *ir.Value {
+	if p.err != nil {
+		return nil
+	}
+	size := v.Shape[axis]
+	shape := append([]sym.Dim{}, v.Shape...)
+	shape[axis] = n
+	last := size.Sub(sym.Const(1))
+	switch p.mode {
+	case "constant":
+		return p.expand(p.fill, shape)
+	case "edge":
+		at := sym.Const(0)
+		if !front {
+			at = last
+		}
+		return p.expand(p.slice(v, axis, at, sym.Const(1)), shape)
+	case "wrap":
+		if n.LessEq(size) != sym.True {
+			break
+		}
+		if front {
+			return p.slice(v, axis, size.Sub(n), n)
+		}
+		return p.slice(v, axis, sym.Const(0), n)
+	case "reflect":
+		if n.LessEq(last) != sym.True {
+			break
+		}
+		from := n
+		if !front {
+			from = last.Sub(sym.Const(1))
+		}
+		return p.do(Slice, alongAxis(v.Shape, axis, from, n, -1), v)
+	}
+	p.err = ir.NotSupported("Pad in mode %.40q by %v of %v", p.mode, n, size)
+	return nil
 }

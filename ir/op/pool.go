@@ -116,14 +116,18 @@ func readPool(c *ir.Import, greatest bool) error {
 	if len(kernel) > 3 {
 		return ir.NotSupported("pooling over %d axes", len(kernel))
 	}
-	if c.NumOut > 1 {
-		return ir.NotSupported("the indices of the greatest elements")
-	}
 	w, err := windowAttr(c, x.Shape[2:], kernel)
 	if err != nil {
 		return err
 	}
 	a := PoolAttr{Kernel: w.Kernel, Strides: w.Strides, Dilations: w.Dilations, Pads: w.Pads, Max: greatest,
 		CountPad: c.Int("count_include_pad", 0) != 0, Ceil: c.Int("ceil_mode", 0) != 0}
-	return c.Return(c.Emit(Pool, a, x))
+	if c.NumOut > 1 {
+		return c.Return(c.Emit(MaxPool, MaxPoolAttr{a, c.Int("storage_order", 0) != 0}, x))
+	}
+	if x.Elem == loop.F32 {
+		return c.Return(c.Emit(Pool, a, x))
+	}
+	b := &builder{c: c}
+	return b.done(b.cast(b.do(Pool, a, b.cast(x, loop.F32)), x.Elem))
 }

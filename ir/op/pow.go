@@ -27,8 +27,8 @@ func init() {
 		x := b.Call("Pow", b.Convert(loop.F64, in[0]), b.Convert(loop.F64, in[1]))
 		return b.Convert(b.Elem(in[0]), x)
 	}
-	ir.FromONNX("", "Pow", 7, func(c *ir.Import) error {
-		in, err := c.NeedAll(2)
+	ir.FromONNX("", "Pow", 1, func(c *ir.Import) error {
+		in, err := legacyOperands(c)
 		if err != nil {
 			return err
 		}

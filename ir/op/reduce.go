@@ -6,6 +6,7 @@ import (
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
+	"mmc/runtime/plain"
 )
 
 // ReduceAttr names what combines the elements: sum, mean, max, min, prod or sumsq.
@@ -13,6 +14,12 @@ type ReduceAttr struct{ Kind string }
 
 // Reduce combines the elements of the last axis, which disappears.
 var Reduce = ir.NewOp("reduce", "combines the elements of the last axis", ReduceAttr{})
+
+// ReduceOther is Reduce for element types other than f32, in increasing order.
+var ReduceOther = ir.NewOp("reduceother", "combines the elements of the last axis, not f32", ReduceAttr{})
+
+var plainKinds = map[string]int64{"sum": plain.Sum, "mean": plain.Mean, "max": plain.Greatest, "min": plain.Least, "prod": plain.Product,
+	"sumsq": plain.SumSquares}
 
 var reductions = map[string]loop.Code{"sum": loop.SumLanes, "mean": loop.SumLanes, "max": loop.MaxLanes, "min": loop.MinLanes,
 	"prod": loop.ProdLanes, "sumsq": loop.DotLanes}
@@ -33,6 +40,21 @@ func init() {
 		return nil
 	}
 	Reduce.Row = reduceRow
+	ReduceOther.Infer = func(n *ir.Node) error {
+		v := n.In[0]
+		if len(v.Shape) == 0 || v.Elem == loop.F16 || v.Elem == loop.BF16 {
+			return ir.NotSupported("a reduction of %v of rank %d", v.Elem, len(v.Shape))
+		}
+		if _, ok := plainKinds[n.Attr.(ReduceAttr).Kind]; !ok {
+			return fmt.Errorf("unknown kind %q", n.Attr.(ReduceAttr).Kind)
+		}
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, v.Shape[:len(v.Shape)-1]
+		return nil
+	}
+	ReduceOther.Plain = func(n *ir.Node) ir.PlainCall {
+		return ir.PlainCall{Func: "Reduce", Ints: []int64{plainKinds[n.Attr.(ReduceAttr).Kind]}}
+	}
+	ReduceOther.Run = plain.Reduce
 	for name, kind := range map[string]string{"ReduceSum": "sum", "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min",
 		"ReduceProd": "prod", "ReduceSumSquare": "sumsq", "ReduceL2": "l2", "ReduceL1": "l1"} {
 		ir.FromONNX("", name, 1, func(c *ir.Import) error { return readReduce(c, kind) })
@@ -68,19 +90,29 @@ func readReduce(c *ir.Import, kind string) error {
 	if err != nil {
 		return err
 	}
-	axes, ok, err := c.ConstInts(1, "axes")
+	axes, none, err := reducedAxes(c, v)
 	if err != nil {
 		return err
 	}
-	if len(axes) == 0 {
-		if ok && c.Int("noop_with_empty_axes", 0) != 0 {
-			return c.Return1(v, nil)
-		}
-		for a := range v.Shape {
-			axes = append(axes, int64(a))
-		}
+	if none && (kind == "sum" || kind == "mean" || kind == "max" || kind == "min" || kind == "prod") {
+		return c.Return1(v, nil)
 	}
 	return c.Return1(reduceAxes(c, v, axes, kind, c.Int("keepdims", 1) != 0))
+}
+
+// reducedAxes are the axes to reduce, all by default; with noop_with_empty_axes there may be none.
+func reducedAxes(c *ir.Import, v *ir.Value) (axes []int64, none bool, err error) {
+	axes, _, err = c.ConstInts(1, "axes")
+	if err != nil || len(axes) > 0 {
+		return axes, false, err
+	}
+	if c.Int("noop_with_empty_axes", 0) != 0 {
+		return nil, true, nil
+	}
+	for a := range v.Shape {
+		axes = append(axes, int64(a))
+	}
+	return axes, false, nil
 }
 
 func readGlobalPool(c *ir.Import, kind string) error {
@@ -138,46 +170,20 @@ func reduceAxes(c *ir.Import, v *ir.Value, axes []int64, kind string, keep bool)
 }
 
 func reduceLast(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
-	if x.Elem == loop.I32 || x.Elem == loop.I64 {
-		return reduceIntegers(c, x, kind)
+	b := &builder{c: c}
+	one := func(v *ir.Value, kind string) *ir.Value {
+		if x.Elem == loop.F32 {
+			return b.do(Reduce, ReduceAttr{kind}, v)
+		}
+		return b.do(ReduceOther, ReduceAttr{kind}, v)
 	}
 	switch kind {
 	case "l1":
-		a, err := c.Emit1(Abs, nil, x)
-		if err != nil {
-			return nil, err
-		}
-		return c.Emit1(Reduce, ReduceAttr{"sum"}, a)
+		x = one(b.do(Abs, nil, x), "sum")
 	case "l2":
-		s, err := c.Emit1(Reduce, ReduceAttr{"sumsq"}, x)
-		if err != nil {
-			return nil, err
-		}
-		return c.Emit1(Sqrt, nil, s)
+		x = b.do(Sqrt, nil, one(x, "sumsq"))
+	default:
+		x = one(x, kind)
 	}
-	return c.Emit1(Reduce, ReduceAttr{kind}, x)
-}
-
-// reduceIntegers is the last running sum, or the first of the greatest or least elements.
-func reduceIntegers(c *ir.Import, x *ir.Value, kind string) (*ir.Value, error) {
-	last := len(x.Shape) - 1
-	if kind == "max" || kind == "min" {
-		top, err := c.Emit(TopK, TopKAttr{K: 1, Least: kind == "min"}, x)
-		if err != nil {
-			return nil, err
-		}
-		return reshape(c, top[0], x.Shape[:last])
-	}
-	if kind != "sum" {
-		return nil, ir.NotSupported("a reduction of %v to a %s", x.Elem, kind)
-	}
-	sums, err := c.Emit1(CumSum, CumSumAttr{}, x)
-	if err != nil {
-		return nil, err
-	}
-	y, err := c.Emit1(Slice, alongAxis(x.Shape, last, x.Shape[last].Sub(sym.Const(1)), sym.Const(1), 1), sums)
-	if err != nil {
-		return nil, err
-	}
-	return reshape(c, y, x.Shape[:last])
+	return x, b.err
 }

@@ -54,8 +54,11 @@ func init() {
 		if err != nil {
 			return err
 		}
+		for name, mode := range map[string]string{"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} {
+			c.Attrs[name] = ir.Attribute{S: mode}
+		}
 		if c.Str("mode", "nearest") != "nearest" {
-			return ir.NotSupported("Upsample in mode %.40q", c.Str("mode", ""))
+			return resizeAxes(c, v)
 		}
 		return readNearest(c, v, "asymmetric", "floor")
 	})
@@ -106,14 +109,9 @@ func wholeFactors(c *ir.Import, v *ir.Value) ([]int64, error) {
 		}
 		return factors, nil
 	}
-	scales := c.Attrs["scales"].Floats
-	for _, in := range []int{2, 1} {
-		if s := c.Value(in); scales == nil && s != nil && s.Const != nil && s.Elem == loop.F32 {
-			scales = ir.Slice[float32](s.Const)
-		}
-	}
-	if len(scales) != len(factors) {
-		return nil, ir.NotSupported("Resize by scales that are not constant")
+	scales, err := resizeScales(c)
+	if err != nil || len(scales) != len(factors) {
+		return nil, orElse(err, fmt.Errorf("%d scales for rank %d", len(scales), len(factors)))
 	}
 	for i, s := range scales {
 		if factors[i] = int64(s); float32(factors[i]) != s || s < 1 {
@@ -123,6 +121,7 @@ func wholeFactors(c *ir.Import, v *ir.Value) ([]int64, error) {
 	return factors, nil
 }
 
+// readResize reads what the models of vision use as one kernel or as repetition, and all else axis by axis.
 func readResize(c *ir.Import) error {
 	v, err := c.Need(0)
 	if err != nil {
@@ -130,32 +129,37 @@ func readResize(c *ir.Import) error {
 	}
 	a := ResizeAttr{Mode: c.Str("mode", "nearest"), Coord: c.Str("coordinate_transformation_mode", "half_pixel"), A: c.Float("cubic_coeff_a", -0.75)}
 	if a.Mode == "nearest" {
-		return readNearest(c, v, a.Coord, c.Str("nearest_mode", "round_prefer_floor"))
+		before := len(c.Graph.Nodes)
+		if err := readNearest(c, v, a.Coord, c.Str("nearest_mode", "round_prefer_floor")); err == nil {
+			return nil
+		}
+		c.Graph.Nodes = c.Graph.Nodes[:before]
+		return resizeAxes(c, v)
 	}
-	switch {
-	case a.Mode != "linear" && a.Mode != "cubic":
-		return ir.NotSupported("Resize in mode %q", a.Mode)
-	case a.Coord != "half_pixel" && a.Coord != "pytorch_half_pixel" && a.Coord != "align_corners" && a.Coord != "asymmetric":
-		return ir.NotSupported("Resize with coordinates %q", a.Coord)
-	case c.Int("antialias", 0) != 0 || c.Int("exclude_outside", 0) != 0 || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch":
-		return ir.NotSupported("Resize with antialiasing, excluded borders or a kept aspect ratio")
+	if a.Mode != "linear" && a.Mode != "cubic" {
+		return fmt.Errorf("Resize in mode %.40q", a.Mode)
 	}
-	if _, has := c.Ints("axes"); has {
-		return ir.NotSupported("Resize with axes")
-	}
+	_, hasAxes := c.Ints("axes")
+	_, known := resizeCoords[a.Coord]
 	sizes, ok, err := c.Dims(3, "")
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return ir.NotSupported("Resize by scales")
+	rare := c.Int("antialias", 0) != 0 || c.Int("exclude_outside", 0) != 0 || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch"
+	if !known || rare || hasAxes || !ok || len(v.Shape) < 3 || len(sizes) != len(v.Shape) {
+		return resizeAxes(c, v)
 	}
-	if len(v.Shape) < 3 || len(sizes) != len(v.Shape) {
-		return errors.Join(missing(len(sizes) == len(v.Shape), "a size for every axis"), ir.NotSupported("Resize of rank %d", len(v.Shape)))
+	for i, d := range sizes[:len(sizes)-2] {
+		if d != v.Shape[i] {
+			return resizeAxes(c, v)
+		}
 	}
 	a.Sizes = ir.MakeDims(sizes)
 	return c.Return(c.Emit(Resize, a, v))
 }
+
+// resizeCoords are the coordinate modes of the kernel.
+var resizeCoords = map[string]bool{"half_pixel": true, "pytorch_half_pixel": true, "align_corners": true, "asymmetric": true}
 
 // taps are the places and weights of one output coordinate.
 func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {

@@ -93,34 +93,3 @@ func rotate(c *ir.Import, x, cos, sin *ir.Value, headAxis int) (*ir.Value, error
 	}
 	return b.do(Concat, ConcatAttr{3}, parts...), b.err
 }
-
-// builder emits nodes until one fails; then it does nothing.
-type builder struct {
-	c   *ir.Import
-	err error
-}
-
-func (b *builder) do(o *ir.Op, attr any, in ...*ir.Value) *ir.Value {
-	if b.err != nil {
-		return nil
-	}
-	v, err := b.c.Emit1(o, attr, in...)
-	b.err = err
-	return v
-}
-
-func (b *builder) reshape(v *ir.Value, shape []sym.Dim) *ir.Value {
-	if b.err != nil {
-		return nil
-	}
-	v, b.err = reshape(b.c, v, shape)
-	return v
-}
-
-// part is count elements of the last axis from start on.
-func (b *builder) part(v *ir.Value, start, count, step int64) *ir.Value {
-	if b.err != nil {
-		return nil
-	}
-	return b.do(Slice, alongAxis(v.Shape, len(v.Shape)-1, sym.Const(start), sym.Const(count), step), v)
-}

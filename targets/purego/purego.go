@@ -134,7 +134,10 @@ func (e *emitter) inst(v loop.Val, i string) {
 func name(v loop.Val) string { return fmt.Sprintf("v%d", v) }
 
 var infix = map[loop.Code]string{loop.Add: "+", loop.Sub: "-", loop.Mul: "*", loop.Div: "/", loop.Lt: "<", loop.Le: "<=", loop.Eq: "==",
-	loop.And: "&&", loop.Or: "||", loop.Xor: "!="}
+	loop.And: "&", loop.Or: "|", loop.Xor: "^", loop.Shl: "<<", loop.Shr: ">>"}
+
+// logic are the operators on bool.
+var logic = map[loop.Code]string{loop.And: "&&", loop.Or: "||", loop.Xor: "!="}
 
 var unaryMath = map[loop.Code]string{loop.Sqrt: "Sqrt", loop.Round: "RoundToEven", loop.Floor: "Floor", loop.Ceil: "Ceil", loop.Trunc: "Trunc", loop.Abs: "Abs"}
 
@@ -147,6 +150,9 @@ func (e *emitter) expr(in *loop.Inst, a, b, c, i string) string {
 	}
 	if op, ok := infix[in.Code]; ok && (in.Code != loop.Div || arg.Float()) {
 		if in.Elem == loop.Bool {
+			if l, ok := logic[in.Code]; ok {
+				op = l
+			}
 			return fmt.Sprintf("%s %s %s", a, op, b)
 		}
 		return fmt.Sprintf("%s(%s %s %s)", t, a, op, b)

@@ -1,0 +1,290 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+func init() {
+	ir.FromONNX("", "MatMulInteger", 10, readMatMulInteger)
+	ir.FromONNX("", "ConvInteger", 10, readConvInteger)
+	ir.FromONNX("", "QLinearMatMul", 10, readQLinearMatMul)
+	ir.FromONNX("", "QLinearConv", 10, readQLinearConv)
+	ir.FromONNX("com.microsoft", "QGemm", 1, readQGemm)
+	ir.FromONNX("com.microsoft", "MatMulIntegerToFloat", 1, readMatMulIntegerToFloat)
+	ir.FromONNX("com.microsoft", "DynamicQuantizeMatMul", 1, readDynamicQuantizeMatMul)
+}
+
+// exact is the greatest sum of whole numbers that f32 holds exactly.
+const exact = 1 << 24
+
+// greatest bounds |x - zero|.
+func greatest(x, zero *ir.Value) float64 {
+	if zero == nil || isZero(zero) {
+		if m, ok := largest(x.Const, 0); ok {
+			return m
+		}
+		return max(-bounds[x.Elem][0], bounds[x.Elem][1])
+	}
+	if zero.Const != nil && zero.Const.Len() == 1 {
+		z := float64(zero.Const.At(0).I)
+		if m, ok := largest(x.Const, z); ok {
+			return m
+		}
+		return max(math.Abs(bounds[x.Elem][0]-z), math.Abs(bounds[x.Elem][1]-z))
+	}
+	return bounds[x.Elem][1] - bounds[x.Elem][0]
+}
+
+func largest(t *ir.Tensor, zero float64) (float64, bool) {
+	if t == nil {
+		return 0, false
+	}
+	m := 1.0
+	for i := range t.Len() {
+		m = max(m, math.Abs(float64(t.At(i).I)-zero))
+	}
+	return m, true
+}
+
+// chunk is how many products of x and y sum exactly in f32.
+func (b *builder) chunk(x, zx, y, zy *ir.Value, depth sym.Dim) (int64, int64) {
+	if b.err != nil {
+		return 1, 1
+	}
+	_, ok1 := bounds[x.Elem]
+	_, ok2 := bounds[y.Elem]
+	k, known := depth.Const()
+	if !ok1 || !ok2 || !known {
+		b.err = ir.NotSupported("a product of %v and %v over %v terms", x.Elem, y.Elem, depth)
+		return 1, 1
+	}
+	n := int64(exact / (greatest(x, zx) * greatest(y, zy)))
+	if n < 1 {
+		b.err = ir.NotSupported("a product of %v and %v", x.Elem, y.Elem)
+	}
+	return max(n, 1), k
+}
+
+// integers is the product of two integer matrices as i32, or as f32 where that is exact: parts of the inner axis whose sums f32 holds
+// are multiplied in f32.
+func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
+	if b.err != nil {
+		return nil
+	}
+	if len(x.Shape) < 2 || len(y.Shape) < 2 {
+		b.err = ir.NotSupported("a product of vectors of %v", x.Elem)
+		return nil
+	}
+	last := len(x.Shape) - 1
+	n, k := b.chunk(x, zx, y, zy, x.Shape[last])
+	p, q := b.centred(x, zx), b.centred(y, zy)
+	if k <= n {
+		return b.do(MatMul, nil, p, q)
+	}
+	var sum *ir.Value
+	for at := int64(0); at < k; at += n {
+		m := sym.Const(min(n, k-at))
+		part := b.do(MatMul, nil, b.slice(p, last, sym.Const(at), m), b.slice(q, len(y.Shape)-2, sym.Const(at), m))
+		part = b.cast(part, loop.I32)
+		if sum == nil {
+			sum = part
+			continue
+		}
+		sum = b.add(sum, part)
+	}
+	return sum
+}
+
+func readMatMulInteger(c *ir.Import) error {
+	b := &builder{c: c}
+	x, y := b.need(0), b.need(1)
+	zx, zy := b.rowZero(c.Value(2), x), b.columnZero(c.Value(3), y)
+	return b.done(b.cast(b.integers(x, zx, y, zy), loop.I32))
+}
+
+// rowZero and columnZero give zero points of one an entry the shape that broadcasts to a left and a right operand.
+func (b *builder) rowZero(z, x *ir.Value) *ir.Value {
+	if z == nil || b.err != nil || len(z.Shape) != 1 || len(x.Shape) < 2 {
+		return b.single(z)
+	}
+	if z.Shape[0].Is(1) {
+		return b.reshape(z, nil)
+	}
+	return b.reshape(z, dims(z.Shape[0], 1))
+}
+
+func (b *builder) columnZero(z, y *ir.Value) *ir.Value { return b.single(z) }
+
+func (b *builder) single(z *ir.Value) *ir.Value {
+	if z == nil || b.err != nil || !sym.Product(z.Shape).Is(1) {
+		return z
+	}
+	return b.reshape(z, nil)
+}
+
+// readQLinearMatMul rounds the product times the scales.
+func readQLinearMatMul(c *ir.Import) error {
+	if _, err := c.NeedAll(8); err != nil {
+		return err
+	}
+	b, in := &builder{c: c}, c.Inputs
+	xs, ys := b.single(b.whole(in[1])), b.single(b.whole(in[4]))
+	if b.err == nil && len(xs.Shape) == 1 {
+		xs = b.reshape(xs, dims(xs.Shape[0], 1))
+	}
+	acc := b.whole(b.integers(in[0], b.rowZero(in[2], in[0]), in[3], b.columnZero(in[5], in[3])))
+	by := b.div(b.mul(xs, ys), b.single(b.whole(in[6])))
+	return b.done(b.rounded(b.mul(acc, by), b.single(in[7]), in[7].Elem))
+}
+
+// convolved is the convolution of integers as i32 or, where that is exact, f32; groups must be small enough to be exact.
+func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
+	if b.err != nil {
+		return nil
+	}
+	if zw != nil && len(zw.Shape) == 1 {
+		shape := dims(zw.Shape[0])
+		for range len(w.Shape) - 1 {
+			shape = append(shape, sym.Const(1))
+		}
+		zw = b.reshape(zw, shape)
+	}
+	window := sym.Product(w.Shape[2:])
+	n, k := b.chunk(x, zx, w, zw, sym.Product(w.Shape[1:]))
+	p, q := b.centred(x, zx), b.centred(w, zw)
+	if k <= n {
+		return b.conv(p, q)
+	}
+	size, _ := window.Const()
+	if b.err != nil || b.c.Int("group", 1) != 1 || size > n {
+		return b.fail(ir.NotSupported("a convolution of %v with %d terms in groups", x.Elem, k))
+	}
+	var sum *ir.Value
+	channels := k / size
+	for at, step := int64(0), n/size; at < channels; at += step {
+		m := sym.Const(min(step, channels-at))
+		part := b.cast(b.conv(b.slice(p, 1, sym.Const(at), m), b.slice(q, 1, sym.Const(at), m)), loop.I32)
+		if sum == nil {
+			sum = part
+			continue
+		}
+		sum = b.add(sum, part)
+	}
+	return sum
+}
+
+func (b *builder) fail(err error) *ir.Value {
+	if b.err == nil {
+		b.err = err
+	}
+	return nil
+}
+
+func (b *builder) conv(x, w *ir.Value) *ir.Value {
+	if b.err != nil {
+		return nil
+	}
+	y, err := convolve(b.c, x, w, nil)
+	b.err = err
+	return y
+}
+
+func readConvInteger(c *ir.Import) error {
+	b := &builder{c: c}
+	x, w := b.need(0), b.need(1)
+	return b.done(b.cast(b.convolved(x, b.single(c.Value(2)), w, b.single(c.Value(3))), loop.I32))
+}
+
+func readQLinearConv(c *ir.Import) error {
+	if len(c.Inputs) < 8 {
+		return fmt.Errorf("%d inputs, want 8 or 9", len(c.Inputs))
+	}
+	b, in := &builder{c: c}, c.Inputs
+	acc := b.convolved(in[0], b.single(in[2]), in[3], b.single(in[5]))
+	if b.err != nil {
+		return b.err
+	}
+	channel := func(v *ir.Value) *ir.Value {
+		if v = b.single(v); b.err != nil || len(v.Shape) != 1 {
+			return v
+		}
+		shape := dims(v.Shape[0])
+		for range len(acc.Shape) - 2 {
+			shape = append(shape, sym.Const(1))
+		}
+		return b.reshape(v, shape)
+	}
+	if bias := c.Value(8); bias != nil {
+		acc = b.add(b.cast(acc, loop.I32), channel(bias))
+	}
+	by := b.div(b.mul(b.single(b.whole(in[1])), channel(b.whole(in[4]))), b.single(b.whole(in[6])))
+	return b.done(b.rounded(b.mul(b.whole(acc), by), b.single(in[7]), in[7].Elem))
+}
+
+// readQGemm is com.microsoft's: A, its scale and zero, B, its scale and zero, C of i32, and the result's scale and zero, without which it
+// is f32.
+func readQGemm(c *ir.Import) error {
+	if len(c.Inputs) < 6 {
+		return fmt.Errorf("%d inputs, want at least 6", len(c.Inputs))
+	}
+	b, in := &builder{c: c}, c.Inputs
+	x, y := in[0], in[3]
+	if c.Int("transA", 0) != 0 {
+		x = b.transpose(x, 1, 0)
+	}
+	if c.Int("transB", 0) != 0 {
+		y = b.transpose(y, 1, 0)
+	}
+	acc := b.integers(x, b.single(in[2]), y, b.single(in[5]))
+	if bias := c.Value(6); bias != nil {
+		acc = b.add(b.cast(acc, loop.I32), bias)
+	}
+	by := b.mul(b.mul(b.single(b.whole(in[1])), b.single(b.whole(in[4]))), b.scalar(float64(c.Float("alpha", 1))))
+	out, zero := c.Value(7), c.Value(8)
+	if out == nil {
+		return b.done(b.mul(b.whole(acc), by))
+	}
+	to := x.Elem
+	if zero != nil {
+		to = zero.Elem
+	}
+	return b.done(b.rounded(b.mul(b.whole(acc), b.div(by, b.single(b.whole(out)))), b.single(zero), to))
+}
+
+// readMatMulIntegerToFloat: A, B, their scales, their zeros, a bias.
+func readMatMulIntegerToFloat(c *ir.Import) error {
+	if len(c.Inputs) < 4 {
+		return fmt.Errorf("%d inputs, want at least 4", len(c.Inputs))
+	}
+	b, in := &builder{c: c}, c.Inputs
+	acc := b.whole(b.integers(in[0], b.single(c.Value(4)), in[1], b.single(c.Value(5))))
+	y := b.mul(acc, b.mul(b.single(b.whole(in[2])), b.single(b.whole(in[3]))))
+	if bias := c.Value(6); bias != nil {
+		y = b.add(y, bias)
+	}
+	return b.done(y)
+}
+
+// readDynamicQuantizeMatMul quantises A first: A, B, B's scale and zero, a bias.
+func readDynamicQuantizeMatMul(c *ir.Import) error {
+	x, err1 := c.Need(0)
+	y, err2 := c.Need(1)
+	ys, err3 := c.Need(2)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	b := &builder{c: c}
+	q, scale, zero := b.dynamic(x)
+	acc := b.whole(b.integers(q, zero, y, b.single(c.Value(3))))
+	out := b.mul(acc, b.mul(scale, b.single(b.whole(ys))))
+	if bias := c.Value(4); bias != nil {
+		out = b.add(out, bias)
+	}
+	return b.done(out)
+}
