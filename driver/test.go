@@ -24,7 +24,7 @@ var ErrMismatch = errors.New("results differ from the reference")
 type TestOptions struct {
 	Options
 	Eval       bool
-	ATol, RTol float64
+	ATol, RTol float64 // negative: the program's own
 	JSON       bool
 	ISA        string
 	Threads    int
@@ -135,7 +135,14 @@ func (o *Options) fixFrom(dir string, names []string) bool {
 }
 
 func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {
-	args := []string{fmt.Sprint(i), "test", "--json", "--isa", o.ISA, "--threads", fmt.Sprint(o.Threads), "--atol", fmt.Sprint(o.ATol), "--rtol", fmt.Sprint(o.RTol), dir}
+	args := []string{fmt.Sprint(i), "test", "--json", "--isa", o.ISA, "--threads", fmt.Sprint(o.Threads)}
+	if o.ATol >= 0 {
+		args = append(args, "--atol", fmt.Sprint(o.ATol))
+	}
+	if o.RTol >= 0 {
+		args = append(args, "--rtol", fmt.Sprint(o.RTol))
+	}
+	args = append(args, dir)
 	cmd := exec.Command(s.Binary, args...)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
@@ -202,7 +209,14 @@ func evalSet(g *ir.Graph, set string, o TestOptions, r *rt.SetResult) error {
 		for _, d := range t.Shape {
 			got.Shape = append(got.Shape, int(d))
 		}
-		cmp := rt.Compare(got, want, o.ATol, o.RTol)
+		atol, rtol := (&rt.Program{Rounding: g.Rounding}).Tolerances()
+		if o.ATol >= 0 {
+			atol = o.ATol
+		}
+		if o.RTol >= 0 {
+			rtol = o.RTol
+		}
+		cmp := rt.Compare(got, want, atol, rtol)
 		r.Outputs = append(r.Outputs, cmp)
 		r.Pass = r.Pass && cmp.Pass
 	}

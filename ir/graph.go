@@ -17,6 +17,10 @@ type Value struct {
 	Fixed *Tensor   // of a graph input: what it must hold, because the program was made for that; nodes read it as a constant
 	Dims  []sym.Dim // the contents of an integer or bool value, if they are known as dims
 	Def   *Node     // the node that defines it; nil for inputs and constants
+
+	// Sequence marks a list of values, which exists only while a model is read; List are its entries.
+	Sequence bool
+	List     []*Value
 }
 
 // Node applies an operator. From names the ONNX nodes it came from, through all rewrites.

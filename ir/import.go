@@ -16,7 +16,7 @@ type Attribute struct {
 	Floats  []float32
 	Ints    []int64
 	Strings []string
-	Graph   bool // it holds a graph, which no operator here reads
+	Body    func(in []*Value) ([]*Value, error) // of an attribute that holds a graph: reads the graph in place of the node
 }
 
 // Unsupported is the error for a model that is valid but needs something this compiler does not have. Unknown is the value whose

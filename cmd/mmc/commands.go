@@ -147,8 +147,8 @@ func (f *modelFlags) passOn(model string, bindDims bool, args []string) error {
 type testCmd struct {
 	Dirs []string `arg:"" help:"Folders that hold model.onnx and test_data_set_*."`
 	Eval bool     `help:"Use the reference evaluator in place of compiled code."`
-	Atol float64  `help:"Absolute tolerance." default:"1e-5"`
-	Rtol float64  `help:"Relative tolerance." default:"1e-4"`
+	Atol float64  `help:"Absolute tolerance; by default 1e-5, or 1e-2 for 16 bits." default:"-1"`
+	Rtol float64  `help:"Relative tolerance; by default 1e-4, or 1e-2 for 16 bits." default:"-1"`
 	modelFlags
 }
 

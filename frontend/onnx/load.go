@@ -446,6 +446,10 @@ func (r *reader) outputs(list []*onnxpb.ValueInfoProto) {
 			continue
 		}
 		seen[p.Name] = true
+		if v.Sequence {
+			r.problem(fmt.Sprintf("output %q", p.Name), "", "output", ir.NotSupported("an output that is a sequence"))
+			continue
+		}
 		v, err := r.declared(p, v)
 		if err != nil {
 			r.problem(fmt.Sprintf("output %q", p.Name), "", "output", err)

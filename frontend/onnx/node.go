@@ -11,9 +11,19 @@ import (
 // scope is where names of values are looked up: the graph, or the body of a function.
 type scope struct {
 	vals   map[string]*ir.Value
+	outer  *scope // of a graph inside an attribute: where names not defined in it are looked up
 	opsets map[string]int
 	attrs  map[string]*onnxpb.AttributeProto // a function's arguments
 	stack  []string                          // the functions being inlined
+}
+
+func (s *scope) lookup(name string) *ir.Value {
+	for ; s != nil; s = s.outer {
+		if v := s.vals[name]; v != nil {
+			return v
+		}
+	}
+	return nil
 }
 
 // nodes reads a list of nodes in order. Problems are collected; the error is a *ir.Unify or an internal one.
@@ -32,7 +42,9 @@ func (r *reader) nodes(list []*onnxpb.NodeProto, s scope, prefix string) error {
 			if errors.As(err, &u) || errors.As(err, &rej) {
 				return err
 			}
-			r.problem(what+" ("+n.OpType+")", domainName(n.Domain), n.OpType, err)
+			if !errors.Is(err, errBody) {
+				r.problem(what+" ("+n.OpType+")", domainName(n.Domain), n.OpType, err)
+			}
 			for _, o := range n.Output {
 				r.bad[prefix+o] = true
 			}
@@ -65,6 +77,9 @@ func (r *reader) outputsAreNew(n *onnxpb.NodeProto, s scope, what string) bool {
 // errSkip marks a node whose inputs failed before: its own problem is not known.
 var errSkip = errors.New("skipped")
 
+// errBody says that nodes of a graph in an attribute failed, which have been reported.
+var errBody = errors.New("its graph cannot be read")
+
 func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 	in, err := r.nodeInputs(n, s, what)
 	if errors.Is(err, errSkip) {
@@ -89,12 +104,21 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 	if in, err = r.widened(n, in, what); err != nil {
 		return err
 	}
+	for i, v := range in {
+		if v != nil && v.Sequence && !takesSequences[n.OpType] {
+			return ir.NotSupported("input %d is a sequence", i)
+		}
+	}
 	c := &ir.Import{Graph: r.g, From: what, Opset: s.opsets[domain], Inputs: in, Attrs: attrs, NumOut: numOutputs(n)}
 	if err := read(c); err != nil {
 		return err
 	}
 	return r.define(n, s, c.Out)
 }
+
+// takesSequences are the operators that know lists of values.
+var takesSequences = map[string]bool{"SequenceInsert": true, "SequenceErase": true, "SequenceAt": true, "SequenceLength": true, "SequenceMap": true,
+	"ConcatFromSequence": true, "Identity": true, "If": true, "Loop": true, "Optional": true, "OptionalGetElement": true, "OptionalHasElement": true}
 
 // checkKnown reports a node that cannot be read whatever its inputs are.
 func (r *reader) checkKnown(n *onnxpb.NodeProto, s scope, what string) {
@@ -137,7 +161,7 @@ func (r *reader) nodeInputs(n *onnxpb.NodeProto, s scope, what string) ([]*ir.Va
 	var in []*ir.Value
 	skip := false
 	for i, name := range n.Input {
-		v := s.vals[name]
+		v := s.lookup(name)
 		if name != "" && v == nil {
 			if r.bad[name] {
 				skip = true
@@ -171,7 +195,7 @@ func (r *reader) attributes(n *onnxpb.NodeProto, s scope) (map[string]ir.Attribu
 			q.Name = p.Name
 			p = &q
 		}
-		a, err := r.attribute(p)
+		a, err := r.attribute(p, s)
 		if err != nil {
 			return nil, fmt.Errorf("attribute %q: %w", p.Name, err)
 		}
@@ -180,8 +204,11 @@ func (r *reader) attributes(n *onnxpb.NodeProto, s scope) (map[string]ir.Attribu
 	return out, nil
 }
 
-func (r *reader) attribute(p *onnxpb.AttributeProto) (ir.Attribute, error) {
-	a := ir.Attribute{F: p.F, I: p.I, S: string(p.S), Floats: p.Floats, Ints: p.Ints, Graph: p.G != nil || len(p.Graphs) > 0}
+func (r *reader) attribute(p *onnxpb.AttributeProto, s scope) (ir.Attribute, error) {
+	a := ir.Attribute{F: p.F, I: p.I, S: string(p.S), Floats: p.Floats, Ints: p.Ints}
+	if p.G != nil {
+		a.Body = func(in []*ir.Value) ([]*ir.Value, error) { return r.body(p.G, in, s) }
+	}
 	for _, s := range p.Strings {
 		a.Strings = append(a.Strings, string(s))
 	}
