@@ -298,7 +298,7 @@ func (w *writer) sizes() {
 	w.symbols()
 	for i, c := range p.Counts {
 		k := len(p.Symbols) - len(p.Counts) + i
-		w.f("%s = %s\nd[%d] = %s\n", c.Sym, goDim(c.Most.List()[0]), k, c.Sym)
+		w.f("%s = %s\nd[%d] = %s\n", c.Sym(), goDim(c.Most()), k, c.Sym())
 	}
 	for i, s := range p.Slots {
 		w.f("size[%d] = %s\n", i, goDim(s))
@@ -454,7 +454,9 @@ func address(m *Mem, i string) string {
 }
 
 var elemNames = map[string]string{"f32": "float32", "f64": "float64", "i8": "int8", "u8": "uint8", "i16": "int16", "u16": "uint16",
-	"i32": "int32", "u32": "uint32", "i64": "int64", "u64": "uint64", "bool": "bool", "f16": "uint16", "bf16": "uint16"}
+	"i32": "int32", "u32": "uint32", "i64": "int64", "u64": "uint64", "bool": "bool", "f16": "uint16", "bf16": "uint16",
+	"f8e4m3fn": "uint8", "f8e4m3fnuz": "uint8", "f8e5m2": "uint8", "f8e5m2fnuz": "uint8", "f8e8m0": "uint8", "f4e2m1": "uint8",
+	"i4": "int8", "u4": "uint8", "i2": "int8", "u2": "uint8"}
 
 // modelFile is the typed API: In, Out, New, Run.
 func modelFile(p *Plan, o Options) string {

@@ -72,8 +72,8 @@ func (l *lowering) prepare() {
 		if n.Op.Plain == nil {
 			continue
 		}
-		if c := n.Op.Plain(n).Count; c.Sym != "" {
-			l.p.Symbols, l.p.Counts = append(l.p.Symbols, c.Sym), append(l.p.Counts, c)
+		if c := n.Op.Plain(n).Count; c != "" {
+			l.p.Symbols, l.p.Counts = append(l.p.Symbols, c.Sym()), append(l.p.Counts, c)
 		}
 	}
 	for _, n := range l.g.Nodes {

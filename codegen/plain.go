@@ -14,7 +14,7 @@ const plainArgs = "plain.Args"
 // lowerPlain calls a function of package plain.
 func (l *lowering) lowerPlain(n *ir.Node) {
 	p := n.Op.Plain(n)
-	c := Call{Method: p.Func, Type: plainArgs, Kind: n.Op.Name, Count: p.Count.Sym}
+	c := Call{Method: p.Func, Type: plainArgs, Kind: n.Op.Name, Count: p.Count.Sym()}
 	in := Expr{Type: "[8]plain.Tensor"}
 	for i, v := range n.In {
 		if v != nil {

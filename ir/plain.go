@@ -19,19 +19,29 @@ type PlainCall struct {
 	Count  Count
 }
 
-// Count is a symbol whose value a node finds from its data while the program runs: at most Most, a list of one. The zero Count is none.
-type Count struct {
-	Sym  string
-	Most DimList
-}
+// Count is a symbol whose value a node finds from its data while the program runs, and the most it can be, as "symbol:most"; empty is
+// none.
+type Count string
 
 // NewCount makes a count for the next node of g. The symbol's name says that it may be 0.
 func (g *Graph) NewCount(most sym.Dim) Count {
-	return Count{fmt.Sprintf("zc%d", len(g.Nodes)), MakeDims([]sym.Dim{most})}
+	return Count(fmt.Sprintf("zc%d:%s", len(g.Nodes), MakeDims([]sym.Dim{most})))
+}
+
+// Sym is the symbol's name.
+func (c Count) Sym() string {
+	name, _, _ := strings.Cut(string(c), ":")
+	return name
+}
+
+// Most is the greatest value.
+func (c Count) Most() sym.Dim {
+	_, most, _ := strings.Cut(string(c), ":")
+	return DimList(most).List()[0]
 }
 
 // Dim is the count as a size.
-func (c Count) Dim() sym.Dim { return sym.Sym(c.Sym) }
+func (c Count) Dim() sym.Dim { return sym.Sym(c.Sym()) }
 
 // ParseFloats reads numbers with semicolons between them, as attributes hold them.
 func ParseFloats(list string) []float64 {
@@ -62,9 +72,9 @@ func (n *Node) evalPlain(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
 	for s, v := range b {
 		most[s] = v
 	}
-	if call.Count.Sym != "" {
+	if call.Count != "" {
 		var err error
-		if most[call.Count.Sym], err = call.Count.Most.List()[0].Eval(b); err != nil {
+		if most[call.Count.Sym()], err = call.Count.Most().Eval(b); err != nil {
 			return nil, err
 		}
 	}
@@ -82,13 +92,13 @@ func (n *Node) evalPlain(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
 	}
 	copy(a.Floats[:], call.Floats)
 	count, err := n.Op.Run(a)
-	if err != nil || call.Count.Sym == "" {
+	if err != nil || call.Count == "" {
 		return out, err
 	}
 	if b == nil {
 		b = sym.Binding{}
 	}
-	b[call.Count.Sym] = int64(count)
+	b[call.Count.Sym()] = int64(count)
 	for i, t := range out {
 		if t.Shape, err = n.OutShape(i, b); err != nil {
 			return nil, err

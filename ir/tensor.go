@@ -79,9 +79,9 @@ func (t *Tensor) At(i int) loop.Scalar {
 		return loop.Scalar{F: float64(HalfToFloat(Slice[uint16](t)[i]))}
 	case loop.BF16:
 		return loop.Scalar{F: float64(math.Float32frombits(uint32(Slice[uint16](t)[i]) << 16))}
-	case loop.I8:
+	case loop.I8, loop.I4, loop.I2:
 		return loop.Scalar{I: int64(Slice[int8](t)[i])}
-	case loop.U8:
+	case loop.U8, loop.U4, loop.U2:
 		return loop.Scalar{I: int64(t.Data[i])}
 	case loop.Bool:
 		if t.Data[i] != 0 {
@@ -97,6 +97,9 @@ func (t *Tensor) At(i int) loop.Scalar {
 	case loop.U32:
 		return loop.Scalar{I: int64(Slice[uint32](t)[i])}
 	}
+	if f, ok := loop.Small[t.Elem]; ok {
+		return loop.Scalar{F: float64(f.Decode(t.Data[i]))}
+	}
 	return loop.Scalar{I: Slice[int64](t)[i]}
 }
 
@@ -111,12 +114,14 @@ func (t *Tensor) Set(i int, s loop.Scalar) {
 		Slice[uint16](t)[i] = FloatToHalf(float32(s.F))
 	case loop.BF16:
 		Slice[uint16](t)[i] = FloatToBrain(float32(s.F))
-	case loop.I8, loop.U8, loop.Bool:
+	case loop.I8, loop.U8, loop.Bool, loop.I4, loop.U4, loop.I2, loop.U2:
 		t.Data[i] = byte(s.I)
 	case loop.I16, loop.U16:
 		Slice[uint16](t)[i] = uint16(s.I)
 	case loop.I32, loop.U32:
 		Slice[uint32](t)[i] = uint32(s.I)
+	case loop.F8E4M3FN, loop.F8E4M3FNUZ, loop.F8E5M2, loop.F8E5M2FNUZ, loop.F8E8M0, loop.F4E2M1:
+		t.Data[i] = loop.Small[t.Elem].Encode(float32(s.F))
 	default:
 		Slice[int64](t)[i] = s.I
 	}

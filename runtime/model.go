@@ -25,6 +25,16 @@ const (
 	I64
 	U64
 	BOOL
+	F8E4M3FN // from here on one element a byte, the low bits if it has fewer
+	F8E4M3FNUZ
+	F8E5M2
+	F8E5M2FNUZ
+	F8E8M0
+	F4E2M1
+	I4
+	U4
+	I2
+	U2
 )
 
 var elemInfo = [...]struct {
@@ -34,9 +44,21 @@ var elemInfo = [...]struct {
 	onnx int
 }{{"f32", 4, "<f4", 1}, {"f64", 8, "<f8", 11}, {"f16", 2, "<f2", 10}, {"bf16", 2, "", 16}, {"i8", 1, "|i1", 3}, {"u8", 1, "|u1", 2},
 	{"i16", 2, "<i2", 5}, {"u16", 2, "<u2", 4}, {"i32", 4, "<i4", 6}, {"u32", 4, "<u4", 12}, {"i64", 8, "<i8", 7}, {"u64", 8, "<u8", 13},
-	{"bool", 1, "|b1", 9}}
+	{"bool", 1, "|b1", 9}, {"f8e4m3fn", 1, "", 17}, {"f8e4m3fnuz", 1, "", 18}, {"f8e5m2", 1, "", 19}, {"f8e5m2fnuz", 1, "", 20},
+	{"f8e8m0", 1, "", 24}, {"f4e2m1", 1, "", 23}, {"i4", 1, "", 22}, {"u4", 1, "", 21}, {"i2", 1, "", 26}, {"u2", 1, "", 25}}
 
 func (e Elem) String() string { return elemInfo[e].name }
+
+// bits is the size of an element in files.
+func (e Elem) bits() int {
+	switch e {
+	case F4E2M1, I4, U4:
+		return 4
+	case I2, U2:
+		return 2
+	}
+	return 8 * e.Size()
+}
 
 // Size is the number of bytes of an element.
 func (e Elem) Size() int { return elemInfo[e].size }

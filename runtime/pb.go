@@ -156,6 +156,9 @@ func (v *Value) fill(raw []byte, words []uint64) error {
 		return err
 	}
 	size := v.Elem.Size()
+	if bits := v.Elem.bits(); bits < 8 {
+		return v.unpack(raw, words, bits, n)
+	}
 	if raw == nil && len(words) > 0 || len(words) == n && n > 0 {
 		if len(words) != n {
 			return fmt.Errorf("%d elements for shape %v", len(words), v.Shape)
@@ -171,6 +174,28 @@ func (v *Value) fill(raw []byte, words []uint64) error {
 		return fmt.Errorf("%d bytes for %v%v", len(raw), v.Elem, v.Shape)
 	}
 	v.Data = raw
+	return nil
+}
+
+// unpack gives elements of two or four bits a byte each; the lowest bits of a byte come first.
+func (v *Value) unpack(raw []byte, words []uint64, bits, n int) error {
+	if raw == nil {
+		for _, w := range words {
+			raw = append(raw, byte(w))
+		}
+	}
+	per := 8 / bits
+	if len(raw) != (n+per-1)/per {
+		return fmt.Errorf("%d bytes for %v%v", len(raw), v.Elem, v.Shape)
+	}
+	v.Data = make([]byte, n)
+	for i := range v.Data {
+		x := raw[i/per] >> (i % per * bits) & byte(1<<bits-1)
+		if shift := 8 - bits; v.Elem == I4 || v.Elem == I2 {
+			x = byte(int8(x<<shift) >> shift)
+		}
+		v.Data[i] = x
+	}
 	return nil
 }
 
@@ -205,12 +230,15 @@ func (v *Value) At(i int) float64 {
 		return float64(int16(binary.LittleEndian.Uint16(b)))
 	case U16:
 		return float64(binary.LittleEndian.Uint16(b))
-	case I8:
+	case I8, I4, I2:
 		return float64(int8(b[0]))
 	case F16:
 		return float64(F16ToF32(binary.LittleEndian.Uint16(b)))
 	case BF16:
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))
+	}
+	if v.Elem >= F8E4M3FN && v.Elem <= F4E2M1 && (b[0] == 0x80 || v.Elem == F4E2M1 && b[0] == 8) && v.Elem != F8E4M3FNUZ && v.Elem != F8E5M2FNUZ && v.Elem != F8E8M0 {
+		return 0 // negative zero
 	}
 	return float64(b[0])
 }

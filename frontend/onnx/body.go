@@ -34,11 +34,11 @@ func (r *reader) body(p *onnxpb.GraphProto, in []*ir.Value, around scope) ([]*ir
 		}
 		s.vals[t.Name] = ir.ConstValue(t.Name, v)
 	}
-	before := len(r.rejects) + len(r.missing.List)
+	before := r.problems()
 	if err := r.nodes(p.Node, s, p.Name+"/"); err != nil {
 		return nil, err
 	}
-	if len(r.rejects)+len(r.missing.List) > before {
+	if r.problems() > before {
 		return nil, errBody
 	}
 	out := make([]*ir.Value, len(p.Output))

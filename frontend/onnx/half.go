@@ -7,12 +7,12 @@ import (
 	"mmc/ir/op"
 )
 
-// f16 and bf16 are how values are stored, not how they are computed: every operator but Cast and BitCast gets f32 in their place, and
-// what it gives stays f32 until a Cast or the graph's output asks for the narrow type. Results are at least as near to the exact ones as
+// f16, bf16 and types of fewer bits are how values are stored, not how they are computed: operators get f32 in their place, or i8 or u8,
+// and what they give stays so until a Cast or the graph's output asks for the narrow type. Results are at least as near to the exact ones as
 // with a rounding after every operator.
 
 // asStored are the operators that take narrow floats as they are.
-var asStored = map[string]bool{"Cast": true, "BitCast": true, "Shape": true, "Size": true}
+var asStored = map[string]bool{"Cast": true, "CastLike": true, "BitCast": true, "Shape": true, "Size": true, "QuantizeLinear": true, "DequantizeLinear": true}
 
 // widened gives an operator f32 for its narrow inputs.
 func (r *reader) widened(n *onnxpb.NodeProto, in []*ir.Value, what string) ([]*ir.Value, error) {
@@ -21,16 +21,16 @@ func (r *reader) widened(n *onnxpb.NodeProto, in []*ir.Value, what string) ([]*i
 	}
 	out := in
 	for i, v := range in {
-		if v == nil || !narrow(v.Elem) {
+		if v == nil || !v.Elem.Stored() {
 			continue
 		}
 		if &out[0] == &in[0] {
 			out = append([]*ir.Value{}, in...)
 		}
-		if r.g.Rounding == "" {
+		if r.g.Rounding == "" && v.Elem.Float() {
 			r.g.Rounding = "f16"
 		}
-		w, err := r.converted(v, loop.F32, what)
+		w, err := r.converted(v, wider(v.Elem), what)
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +39,16 @@ func (r *reader) widened(n *onnxpb.NodeProto, in []*ir.Value, what string) ([]*i
 	return out, nil
 }
 
-func narrow(e loop.Elem) bool { return e == loop.F16 || e == loop.BF16 }
+// wider is the type that stands for a stored one.
+func wider(e loop.Elem) loop.Elem {
+	switch e {
+	case loop.I4, loop.I2:
+		return loop.I8
+	case loop.U4, loop.U2:
+		return loop.U8
+	}
+	return loop.F32
+}
 
 // converted is v in another type; the conversions of one value are made once.
 func (r *reader) converted(v *ir.Value, to loop.Elem, what string) (*ir.Value, error) {

@@ -213,6 +213,15 @@ func (r *reader) reject(format string, args ...any) {
 	r.rejects = append(r.rejects, fmt.Sprintf(format, args...))
 }
 
+// problems counts what has been reported so far.
+func (r *reader) problems() int {
+	n := len(r.rejects)
+	for _, m := range r.missing.List {
+		n += m.Count
+	}
+	return n
+}
+
 // problem files an error under the model's faults or the compiler's gaps.
 func (r *reader) problem(what, domain, op string, err error) {
 	var u *ir.Unsupported
@@ -463,7 +472,7 @@ func (r *reader) outputs(list []*onnxpb.ValueInfoProto) {
 // declared is an output in the narrow float type that the model declares for it; other types are what the operators give.
 func (r *reader) declared(p *onnxpb.ValueInfoProto, v *ir.Value) (*ir.Value, error) {
 	elem, err := ir.ElemFromONNX(int64(p.GetType().GetTensorType().GetElemType()))
-	if err != nil || !narrow(elem) || v.Elem != loop.F32 {
+	if err != nil || !elem.Stored() || v.Elem != wider(elem) {
 		return v, nil
 	}
 	return r.converted(v, elem, "output "+p.Name)

@@ -46,7 +46,7 @@ func (r *reader) nodes(list []*onnxpb.NodeProto, s scope, prefix string) error {
 				r.problem(what+" ("+n.OpType+")", domainName(n.Domain), n.OpType, err)
 			}
 			for _, o := range n.Output {
-				r.bad[prefix+o] = true
+				r.bad[o] = true
 			}
 		}
 	}
@@ -264,11 +264,11 @@ func (r *reader) inline(f *onnxpb.FunctionProto, n *onnxpb.NodeProto, in []*ir.V
 			body.vals[f.Input[i]] = v
 		}
 	}
-	before := len(r.rejects) + len(r.missing.List)
+	before := r.problems()
 	if err := r.nodes(f.Node, body, what+"/"); err != nil {
 		return err
 	}
-	if len(r.rejects)+len(r.missing.List) > before {
+	if r.problems() > before {
 		for _, o := range n.Output {
 			r.bad[o] = true
 		}

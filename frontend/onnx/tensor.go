@@ -28,6 +28,9 @@ func (e *external) tensor(p *onnxpb.TensorProto) (*ir.Tensor, error) {
 		return t, err
 	case p.DataLocation != 0:
 		return nil, fmt.Errorf("data location %d", p.DataLocation)
+	case elem.Bits() < 8:
+		t.Data, err = unpacked(p, elem)
+		return t, err
 	case len(p.RawData) > 0:
 		if int64(len(p.RawData)) != size {
 			return nil, fmt.Errorf("%d bytes of raw data for %v, want %d", len(p.RawData), t, size)
@@ -53,6 +56,28 @@ func byteSize(dims []int64, elem loop.Elem) (int64, error) {
 		n *= d
 	}
 	return n * elem.Size(), nil
+}
+
+// unpacked gives elements of two or four bits a byte each; the lowest bits of a byte come first.
+func unpacked(p *onnxpb.TensorProto, elem loop.Elem) ([]byte, error) {
+	raw := p.RawData
+	for _, w := range p.Int32Data {
+		raw = append(raw[:len(raw):len(raw)], byte(w))
+	}
+	n, bits := ir.NumElements(p.Dims), elem.Bits()
+	per := 8 / bits
+	if int64(len(raw)) != (n+per-1)/per {
+		return nil, fmt.Errorf("%d bytes for %v%v", len(raw), elem, p.Dims)
+	}
+	out := make([]byte, n)
+	for i := range n {
+		x := raw[i/per] >> (i % per * bits) & byte(1<<bits-1)
+		if shift := 8 - bits; elem == loop.I4 || elem == loop.I2 {
+			x = byte(int8(x<<shift) >> shift)
+		}
+		out[i] = x
+	}
+	return out, nil
 }
 
 func boolsOnly(t *ir.Tensor) error {
@@ -81,6 +106,10 @@ func typedTensor(p *onnxpb.TensorProto, elem loop.Elem) (*ir.Tensor, error) {
 		n, at = len(p.Uint64Data), func(i int) loop.Scalar { return loop.Scalar{I: int64(p.Uint64Data[i])} }
 	case loop.F16, loop.BF16:
 		n, at = len(p.Int32Data), func(i int) loop.Scalar { return halfBits(elem, p.Int32Data[i]) }
+	case loop.F8E4M3FN, loop.F8E4M3FNUZ, loop.F8E5M2, loop.F8E5M2FNUZ, loop.F8E8M0:
+		n, at = len(p.Int32Data), func(i int) loop.Scalar {
+			return loop.Scalar{F: float64(loop.Small[elem].Decode(uint8(p.Int32Data[i])))}
+		}
 	default:
 		n, at = len(p.Int32Data), func(i int) loop.Scalar { return loop.Scalar{I: int64(p.Int32Data[i])} }
 	}

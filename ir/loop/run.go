@@ -382,6 +382,14 @@ func wrap(e Elem, v int64) int64 {
 		return int64(int32(v))
 	case U32:
 		return int64(uint32(v))
+	case I4:
+		return int64(arith.Int4(v))
+	case U4:
+		return int64(arith.Uint4(v))
+	case I2:
+		return int64(arith.Int2(v))
+	case U2:
+		return int64(arith.Uint2(v))
 	}
 	return v
 }

@@ -46,7 +46,7 @@ func (b *builder) all(o *ir.Op, attr any, in ...*ir.Value) []*ir.Value {
 	if b.err = err; err != nil {
 		return make([]*ir.Value, max(1, o.NumOut))
 	}
-	return vs
+	return append([]*ir.Value{}, vs...) // callers write into the list
 }
 
 // need is input i of the node being read.

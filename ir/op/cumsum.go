@@ -71,7 +71,13 @@ func readCumSum(c *ir.Import) error {
 			return err
 		}
 	}
-	y, err := c.Emit1(CumSum, CumSumAttr{c.Int("exclusive", 0) != 0, c.Int("reverse", 0) != 0}, v)
+	a := CumSumAttr{c.Int("exclusive", 0) != 0, c.Int("reverse", 0) != 0}
+	y, err := v, error(nil)
+	if v.Elem == loop.F32 || v.Elem == loop.I32 || v.Elem == loop.I64 {
+		y, err = c.Emit1(CumSum, a, v)
+	} else {
+		y, err = c.Emit1(CumSumOther, PlainAttr{Ints: ir.MakeInts(b2i(a.Exclusive), b2i(a.Reverse))}, v)
+	}
 	if err != nil || axis == len(v.Shape)-1 {
 		return c.Return1(y, err)
 	}

@@ -26,9 +26,16 @@ type CompressAttr struct {
 	Count ir.Count
 }
 
+// UniqueAttr: Sorted rather than in order of appearance; Count is how many there are.
+type UniqueAttr struct {
+	Sorted bool
+	Count  ir.Count
+}
+
 var (
 	NonMaxSuppression = ir.NewOp("nonmaxsuppression", "boxes that overlap no better one", NMSAttr{})
 	NonZero           = ir.NewOp("nonzero", "indices of the elements that are not zero", CountAttr{})
+	Unique            = ir.NewOp("unique", "the different slices of the first axis", UniqueAttr{})
 	Compress          = ir.NewOp("compress", "slices where a condition holds", CompressAttr{})
 )
 
@@ -83,6 +90,24 @@ func init() {
 		return ir.PlainCall{Func: "Compress", Ints: []int64{a.Axis}, Count: a.Count}
 	}
 	Compress.Run = plain.Compress
+	Unique.NumOut = 4
+	Unique.Infer = func(n *ir.Node) error {
+		v, count := n.In[0], n.Attr.(UniqueAttr).Count.Dim()
+		if len(v.Shape) < 1 || v.Elem.Stored() {
+			return ir.NotSupported("Unique of %v of rank %d", v.Elem, len(v.Shape))
+		}
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, dims(count, v.Shape[1:])
+		for i, d := range []sym.Dim{count, v.Shape[0], count} {
+			n.Out[1+i].Elem, n.Out[1+i].Shape = loop.I64, dims(d)
+		}
+		return nil
+	}
+	Unique.Plain = func(n *ir.Node) ir.PlainCall {
+		a := n.Attr.(UniqueAttr)
+		return ir.PlainCall{Func: "Unique", Ints: []int64{b2i(a.Sorted)}, Count: a.Count}
+	}
+	Unique.Run = plain.Unique
+	ir.FromONNX("", "Unique", 11, readUnique)
 	ir.FromONNX("", "NonMaxSuppression", 10, readNMS)
 	ir.FromONNX("", "NonZero", 9, func(c *ir.Import) error {
 		x, err := c.Need(0)
@@ -131,4 +156,28 @@ func readCompress(c *ir.Import) error {
 		return err
 	}
 	return c.Return(c.Emit(Compress, CompressAttr{int64(axis), c.Graph.NewCount(x.Shape[axis])}, x, in[1]))
+}
+
+// readUnique moves the axis to the front; without one all elements are slices.
+func readUnique(c *ir.Import) error {
+	b := &builder{c: c}
+	x, axis := b.need(0), 0
+	if b.err != nil {
+		return b.err
+	}
+	if a, ok := c.Attrs["axis"]; ok {
+		var err error
+		if axis, err = axisOf(a.I, len(x.Shape)); err != nil {
+			return err
+		}
+		x = b.transpose(x, swapped(len(x.Shape), 0, axis)...)
+	} else {
+		x = b.reshape(x, dims(sym.Product(x.Shape)))
+	}
+	if b.err != nil {
+		return b.err
+	}
+	out := b.all(Unique, UniqueAttr{c.Int("sorted", 1) != 0, c.Graph.NewCount(x.Shape[0])}, x)
+	out[0] = b.transpose(out[0], swapped(len(x.Shape), 0, axis)...)
+	return b.done(out...)
 }

@@ -165,7 +165,7 @@ func einsumProduct(c *ir.Import, x, y labelled, out string) (labelled, error) {
 	if err != nil {
 		return x, err
 	}
-	p, err := c.Emit1(MatMul, nil, a, b)
+	p, err := product(c, a, b)
 	if err != nil {
 		return x, err
 	}

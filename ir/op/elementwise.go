@@ -8,7 +8,7 @@ import (
 
 // arithmetic refuses the element types that no kernel computes in.
 func arithmetic(v *ir.Value) error {
-	if v.Elem == loop.F16 || v.Elem == loop.BF16 {
+	if v.Elem.Stored() {
 		return ir.NotSupported("arithmetic in %v", v.Elem)
 	}
 	return nil

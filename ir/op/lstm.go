@@ -126,7 +126,7 @@ func (l *layer) activations(directions int) error {
 		}
 		alpha := take(&alphas, def.takes > 0, def.alpha)
 		beta := take(&betas, def.takes > 1, def.beta)
-		l.acts = append(l.acts, fmt.Sprintf("%s %g %g", def.name, alpha, beta))
+		l.acts = append(l.acts, fmt.Sprintf("%s:%g:%g", def.name, alpha, beta))
 	}
 	return nil
 }

@@ -12,8 +12,12 @@ import (
 
 // MaxPoolAttr describes the windows; with Columns the indices count the last axis slowest.
 type MaxPoolAttr struct {
-	PoolAttr
-	Columns bool
+	Kernel, Strides, Dilations, Pads ir.IntList
+	Ceil, Columns                    bool
+}
+
+func (a MaxPoolAttr) windows() PoolAttr {
+	return PoolAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads, Ceil: a.Ceil}
 }
 
 // MaxPool is the greatest element of each window, and its place in the whole input as an i64.
@@ -26,7 +30,7 @@ func init() {
 		if v.Elem != loop.F32 || len(v.Shape) < 3 {
 			return ir.NotSupported("pooling of %v of rank %d", v.Elem, len(v.Shape))
 		}
-		win, err := PoolWindows(v.Shape[2:], n.Attr.(MaxPoolAttr).PoolAttr)
+		win, err := PoolWindows(v.Shape[2:], n.Attr.(MaxPoolAttr).windows())
 		shape := dims(v.Shape[:2], win)
 		n.Out[0].Elem, n.Out[0].Shape = v.Elem, shape
 		n.Out[1].Elem, n.Out[1].Shape = loop.I64, shape

@@ -1,8 +1,6 @@
 package op
 
 import (
-	"errors"
-
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -19,10 +17,11 @@ func readOneHot(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	depth, ok, err := c.Dims(1, "")
-	if err != nil || !ok || len(depth) != 1 {
-		return errors.Join(err, missing(ok && len(depth) == 1, "one depth"))
+	depthOf := integral(in[1])
+	if depthOf == nil {
+		return ir.UnknownContents(in[1], "a depth that depends on data")
 	}
+	depth := []sym.Dim{*depthOf}
 	axis, err := axisOf(c.Int("axis", -1), len(in[0].Shape)+1)
 	if err != nil {
 		return err
@@ -66,7 +65,7 @@ func readOneHot(c *ir.Import) error {
 
 // countFromEnd makes indices i64 and those that are negative count from the end of an axis.
 func countFromEnd(c *ir.Import, index *ir.Value, size sym.Dim) (*ir.Value, error) {
-	v, err := c.Emit1(Cast, CastAttr{loop.I64}, index)
+	v, err := c.Emit1(Cast, CastAttr{To: loop.I64}, index)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type PlainAttr struct {
 var (
 	ReverseSequence = newPlain("reversesequence", "ReverseSequence", "turns the start of sequences around", plain.ReverseSequence)
 	CumProd         = newPlain("cumprod", "CumProd", "running product along the last axis", plain.CumProd)
+	CumSumOther     = newPlain("cumsumother", "CumSum", "running sum along the last axis, other types", plain.CumSum)
 	Det             = newPlain("det", "Det", "determinants of the last two axes", plain.Det)
 	BitCast         = newPlain("bitcast", "Copy", "the same bits as another type", plain.Copy)
 	TensorScatter   = newPlain("tensorscatter", "TensorScatter", "writes into a cache at a place of each sequence's own", plain.TensorScatter)

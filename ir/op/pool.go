@@ -123,7 +123,7 @@ func readPool(c *ir.Import, greatest bool) error {
 	a := PoolAttr{Kernel: w.Kernel, Strides: w.Strides, Dilations: w.Dilations, Pads: w.Pads, Max: greatest,
 		CountPad: c.Int("count_include_pad", 0) != 0, Ceil: c.Int("ceil_mode", 0) != 0}
 	if c.NumOut > 1 {
-		return c.Return(c.Emit(MaxPool, MaxPoolAttr{a, c.Int("storage_order", 0) != 0}, x))
+		return c.Return(c.Emit(MaxPool, MaxPoolAttr{a.Kernel, a.Strides, a.Dilations, a.Pads, a.Ceil, c.Int("storage_order", 0) != 0}, x))
 	}
 	if x.Elem == loop.F32 {
 		return c.Return(c.Emit(Pool, a, x))

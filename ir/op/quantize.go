@@ -20,7 +20,8 @@ func init() {
 }
 
 // bounds of the integer types that quantisation uses.
-var bounds = map[loop.Elem][2]float64{loop.I8: {-128, 127}, loop.U8: {0, 255}, loop.I16: {-32768, 32767}, loop.U16: {0, 65535}}
+var bounds = map[loop.Elem][2]float64{loop.I8: {-128, 127}, loop.U8: {0, 255}, loop.I16: {-32768, 32767}, loop.U16: {0, 65535},
+	loop.I4: {-8, 7}, loop.U4: {0, 15}, loop.I2: {-2, 1}, loop.U2: {0, 3}}
 
 // scaleFor gives a scale or zero point of one entry, of one an entry of the axis, or of one a block of the axis, the shape that broadcasts
 // to x.

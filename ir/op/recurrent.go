@@ -9,8 +9,8 @@ import (
 	"mmc/ir/sym"
 )
 
-// RecurrentAttr describes one direction of a recurrent layer. Kind is lstm, gru or rnn. Acts are the activations' names, with their
-// numbers, separated by semicolons. Clip bounds what goes into them; 0 does not. Flag couples the input gate to the forget gate (lstm)
+// RecurrentAttr describes one direction of a recurrent layer. Kind is lstm, gru or rnn. Acts are the activations, name:alpha:beta,
+// separated by semicolons. Clip bounds what goes into them; 0 does not. Flag couples the input gate to the forget gate (lstm)
 // or multiplies by the reset gate after the product (gru).
 type RecurrentAttr struct {
 	Kind, Acts    string
@@ -77,7 +77,7 @@ func parseActivations(list string) ([]activation, error) {
 	var out []activation
 	for _, text := range strings.Split(list, ";") {
 		var a activation
-		if _, err := fmt.Sscanf(text, "%s %g %g", &a.name, &a.alpha, &a.beta); err != nil || !activations[a.name] {
+		if _, err := fmt.Sscanf(strings.ReplaceAll(text, ":", " "), "%s %g %g", &a.name, &a.alpha, &a.beta); err != nil || !activations[a.name] {
 			return nil, ir.NotSupported("activation %.40q", text)
 		}
 		out = append(out, a)

@@ -132,16 +132,27 @@ func readArgMax(c *ir.Import, least bool) error {
 	if err != nil {
 		return err
 	}
-	if c.Int("select_last_index", 0) != 0 {
-		return ir.NotSupported("the last of equal elements")
-	}
 	axis, err := axisOf(c.Int("axis", 0), len(v.Shape))
 	if err != nil {
 		return err
 	}
+	b := &builder{c: c}
+	last := c.Int("select_last_index", 0) != 0
+	from := v.Shape[axis].Sub(sym.Const(1))
+	if last { // the first of the axis turned around
+		v = b.do(Slice, alongAxis(v.Shape, axis, from, v.Shape[axis], -1), v)
+		if b.err != nil {
+			return b.err
+		}
+	}
 	out, err := topAlong(c, v, axis, TopKAttr{K: 1, Least: least})
 	if err != nil {
 		return err
+	}
+	if last {
+		if out = []*ir.Value{out[0], b.sub(b.dim(from), out[1])}; b.err != nil {
+			return b.err
+		}
 	}
 	if c.Int("keepdims", 1) != 0 {
 		return c.Return1(out[1], nil)

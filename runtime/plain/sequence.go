@@ -3,6 +3,7 @@ package plain
 import (
 	"fmt"
 	"math"
+	"sort"
 )
 
 // ReverseSequence turns the first In[1][b] entries of the time axis Ints[0] of In[0] around, for each b of the batch axis Ints[1]; the two
@@ -29,31 +30,45 @@ func ReverseSequence(a *Args) (int, error) {
 	return 0, nil
 }
 
-// CumProd is the running product along the last axis; Ints: exclusive, reverse.
-func CumProd(a *Args) (int, error) {
+// CumProd and CumSum are the running product and sum along the last axis; Ints: exclusive, reverse.
+func CumProd(a *Args) (int, error) { return running(a, true) }
+
+func CumSum(a *Args) (int, error) { return running(a, false) }
+
+func running(a *Args, product bool) (int, error) {
 	switch a.In[0].Elem {
 	case F32:
-		cumProd[float32](a)
+		scan[float32](a, product)
 	case F64:
-		cumProd[float64](a)
+		scan[float64](a, product)
 	case I32:
-		cumProd[int32](a)
-	default:
-		cumProd[int64](a)
+		scan[int32](a, product)
+	case U32:
+		scan[uint32](a, product)
+	case I64:
+		scan[int64](a, product)
+	case U64:
+		scan[uint64](a, product)
 	}
 	return 0, nil
 }
 
-func cumProd[T Number](a *Args) {
+func scan[T Number](a *Args, product bool) {
 	x, y, n := data[T](&a.In[0]), data[T](&a.Out[0]), a.In[0].Dims[a.In[0].Rank-1]
 	for r := 0; r < len(x); r += n {
-		p := T(1)
+		p := T(0)
+		if product {
+			p = 1
+		}
 		for i := range n {
 			k := r + i
 			if a.Ints[1] != 0 {
 				k = r + n - 1 - i
 			}
-			next := p * x[k]
+			next := p + x[k]
+			if product {
+				next = p * x[k]
+			}
 			if y[k] = next; a.Ints[0] != 0 {
 				y[k] = p
 			}
@@ -194,4 +209,76 @@ func bilinear(plane []float32, h, w int, y, x float64) (sum, top float64) {
 		sum, top = sum+v, max(top, v)
 	}
 	return sum, top
+}
+
+// Unique finds the different slices of In[0] [axis, inner]: Out[0] holds them, Out[1] where each comes first, Out[2] which of them each
+// slice is, Out[3] how often each comes. Ints[0]: sorted rather than in order of appearance.
+func Unique(a *Args) (int, error) {
+	in := &a.In[0]
+	n := in.Dims[0]
+	size := 0
+	if n > 0 {
+		size = len(raw(in)) / n
+	}
+	slice := func(i int) []byte { return raw(in)[i*size : (i+1)*size] }
+	first, inverse, counts := data[int64](&a.Out[1]), data[int64](&a.Out[2]), data[int64](&a.Out[3])
+	var heads []int
+	seen := map[string]int{}
+	for i := range n {
+		k, ok := seen[string(slice(i))]
+		if !ok {
+			k = len(heads)
+			seen[string(slice(i))] = k
+			heads, counts[k] = append(heads, i), 0
+		}
+		inverse[i] = int64(k)
+		counts[k]++
+	}
+	order := make([]int, len(heads))
+	for i := range order {
+		order[i] = i
+	}
+	if a.Ints[0] != 0 {
+		sort.SliceStable(order, func(i, j int) bool { return less(in, heads[order[i]], heads[order[j]]) })
+	}
+	place, times := make([]int64, len(heads)), append([]int64{}, counts[:len(heads)]...)
+	for to, k := range order {
+		copy(raw(&a.Out[0])[to*size:], slice(heads[k]))
+		first[to], counts[to], place[k] = int64(heads[k]), times[k], int64(to)
+	}
+	for i := range n {
+		inverse[i] = place[inverse[i]]
+	}
+	return len(heads), nil
+}
+
+// less compares slices i and j of a tensor's first axis element by element.
+func less(t *Tensor, i, j int) bool {
+	inner := t.Len() / max(t.Dims[0], 1)
+	for k := range inner {
+		x, y := number(t, i*inner+k), number(t, j*inner+k)
+		if x != y {
+			return x < y
+		}
+	}
+	return false
+}
+
+// number is element i as f64.
+func number(t *Tensor, i int) float64 {
+	switch t.Elem {
+	case F32:
+		return float64(data[float32](t)[i])
+	case F64:
+		return data[float64](t)[i]
+	case I16:
+		return float64(data[int16](t)[i])
+	case U16:
+		return float64(data[uint16](t)[i])
+	case U32:
+		return float64(data[uint32](t)[i])
+	case U64:
+		return float64(data[uint64](t)[i])
+	}
+	return float64(integer(t, i))
 }

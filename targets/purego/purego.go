@@ -244,6 +244,16 @@ func constant(in *loop.Inst) string {
 }
 
 func convert(from, to loop.Elem, a string) string {
+	if _, ok := loop.Small[from]; ok {
+		a = fmt.Sprintf("arith.%sToF32(%s)", strings.ToUpper(from.String()), a)
+		from = loop.F32
+	}
+	if _, ok := loop.Small[to]; ok {
+		return fmt.Sprintf("arith.F32To%s(%s)", strings.ToUpper(to.String()), convert(from, loop.F32, a))
+	}
+	if fn, ok := low[to]; ok {
+		return fmt.Sprintf("arith.%s(%s)", fn, convert(from, loop.I64, a))
+	}
 	if half(from) {
 		a = fmt.Sprintf("rt.%sToF32(%s)", strings.ToUpper(from.String()), a)
 		from = loop.F32
@@ -263,5 +273,8 @@ func convert(from, to loop.Elem, a string) string {
 	}
 	return fmt.Sprintf("%s(%s)", to.GoType(), a)
 }
+
+// low are the functions that keep an integer's low bits.
+var low = map[loop.Elem]string{loop.I4: "Int4", loop.U4: "Uint4", loop.I2: "Int2", loop.U2: "Uint2"}
 
 func half(e loop.Elem) bool { return e == loop.F16 || e == loop.BF16 }
