@@ -43,7 +43,10 @@ func (r *reader) body(p *onnxpb.GraphProto, in []*ir.Value, around scope) ([]*ir
 	}
 	out := make([]*ir.Value, len(p.Output))
 	for i, o := range p.Output {
-		if out[i] = s.lookup(o.Name); out[i] == nil {
+		if out[i] = s.lookup(o.Name); out[i] == nil && r.bad[o.Name] {
+			return nil, errBody
+		}
+		if out[i] == nil {
 			return nil, fmt.Errorf("the graph does not compute its output %.64q", o.Name)
 		}
 	}

@@ -276,7 +276,13 @@ func (r *reader) inline(f *onnxpb.FunctionProto, n *onnxpb.NodeProto, in []*ir.V
 	}
 	out := make([]*ir.Value, len(f.Output))
 	for i, o := range f.Output {
-		if out[i] = body.vals[o]; out[i] == nil {
+		if out[i] = body.vals[o]; out[i] == nil && r.bad[o] {
+			for _, name := range n.Output {
+				r.bad[name] = true
+			}
+			return nil
+		}
+		if out[i] == nil {
 			return fmt.Errorf("function %s does not compute its output %q", f.Name, o)
 		}
 	}
