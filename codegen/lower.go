@@ -39,7 +39,7 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 	l.prepare()
 	for _, n := range g.Nodes {
 		l.node = n
-		if isMove(n) || l.inlined(n) {
+		if isMove(n) || l.inlined(n) || l.inConv(n) {
 			continue
 		}
 		if err := l.lower(n); err != nil {
@@ -126,6 +126,12 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerConcat(n)
 	case n.Op == op.Im2Col:
 		return l.lowerIm2Col(n)
+	case n.Op == op.Patches:
+		return l.lowerPatches(n)
+	case n.Op == op.Depthwise:
+		l.lowerDepthwise(n)
+	case n.Op == op.PoolLast:
+		l.lowerPoolLast(n)
 	case n.Op == op.Pool:
 		return l.lowerPool(n)
 	case n.Op == op.TopK:
@@ -330,7 +336,10 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	c.arg("M", dim(m))
 	c.arg("N", dim(w.Shape[1]))
 	c.arg("K", dim(w.Shape[0]))
-	c.arg("A", mem(l.buffer(x)))
+	conv := x.Def != nil && l.inConv(x.Def)
+	if !conv {
+		c.arg("A", mem(l.buffer(x)))
+	}
 	c.arg("W", mem(Mem{Weight, l.constant(w, true), sym.Const(0)}))
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
@@ -348,6 +357,9 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	}
 	c.arg("Act", num(act))
 	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
+	if conv {
+		l.convArgs(&c, x.Def)
+	}
 	l.emit(c)
 }
 

@@ -5,17 +5,21 @@ var Pipeline = []Pass{
 	Fold,         // first: what is left is what runs
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
 	Affine,       // masks' positions
+	Layout,       // before all that looks for an operator after another: transpositions stand between them
+	Scale,        // before Linear, which takes one bias
 	CSE,          // exporters write the same mask and the same shape arithmetic once a layer
 	DeadCode,     //
 	Embedding,    //
 	LayerNorm,    // before Linear, whose bias looks like the last step of a norm
 	GELU,         //
 	SiLU,         //
+	Clamp,        //
 	Attention,    // before Linear: products of two computed operands belong to it
 	Simplify2,    // transposes that Attention has put next to others
 	Linear,       //
 	Activation,   // act(linear)
 	Residual,     // linear + x
+	Activation2,  // act(linear + x)
 	ResidualNorm, // norm(x + y) for the sums that Residual has left
 	CSE2,         //
 	DeadCode2,    //

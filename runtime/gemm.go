@@ -175,6 +175,8 @@ type Linear struct {
 	M, N, K            int
 	A, W, Bias, Res, C Ptr
 	Act                int // index of the row kernel, or -1
+
+	rows int // rows a task takes
 }
 
 // Linear runs the layer.
@@ -187,13 +189,25 @@ func (s *Session) Linear(l Linear) {
 		return
 	}
 	s.enter()
-	s.parallel(l.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
+	s.lin.rows = l.M
+	if depth(l.K)*l.M*4 > rowsBytes || l.N <= 8*Lanes {
+		s.lin.rows = blockRows(l.M, depth(l.K), s.k.Gemm.Rows, s.threads(), rowsBytes/2)
+	}
+	blocks := (l.M + s.lin.rows - 1) / s.lin.rows
+	s.parallel(blocks*s.lin.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
 	s.leave(2 * l.M * l.N * l.K)
 }
 
-// width is the number of panels a task takes: few enough that every thread gets several, and at most eight.
+// rowsBytes is about how much of A may be walked again for each group of panels: more would leave the second-level cache.
+const rowsBytes = 1 << 20
+
+// width is the number of panels a task takes: few enough that every thread gets several, and at most eight; all of them if the rows
+// are cut.
 func (l *Linear) width(np, threads int) int {
 	panels := (l.N + Lanes - 1) / Lanes
+	if l.rows < l.M {
+		return panels
+	}
 	w := panels / (8 * threads)
 	return max(min(w, 8)/np*np, np)
 }
@@ -206,20 +220,30 @@ func (l *Linear) groups(np, threads int) int {
 
 func (s *Session) linearTask(worker, i int) {
 	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
-	width := l.width(g.Panels, s.threads())
-	p0 := i * width
+	width, groups := l.width(g.Panels, s.threads()), l.groups(g.Panels, s.threads())
+	r0 := i / groups * l.rows
+	r1 := min(r0+l.rows, l.M)
+	p0 := i % groups * width
 	p1 := min(p0+width, (l.N+Lanes-1)/Lanes)
 	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.K * Lanes * 4, C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
 	if l.Act >= 0 {
 		t.Res = nil
 	}
-	g.block(w, &t, l.N, 0, l.M, p0, p1)
+	t.A, t.C = At(t.A, r0*t.LDA), At(t.C, r0*t.LDC)
+	if t.Res != nil {
+		t.Res = At(t.Res, r0*t.LDR)
+	}
+	g.block(w, &t, l.N, 0, r1-r0, p0, p1)
+	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))
+}
+
+// activate runs the activation on rows r0 … r1 of columns n0 … n1 of the result.
+func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
 	if l.Act < 0 {
 		return
 	}
-	n := min(p1*Lanes, l.N) - p0*Lanes
-	for r := range l.M {
-		at := (r*l.N + p0*Lanes) * 4
+	for r := r0; r < r1; r++ {
+		at := (r*l.N + n0) * 4
 		c := At(l.C, at)
 		w.ptrs[0] = c
 		if l.Res != nil {
@@ -227,7 +251,7 @@ func (s *Session) linearTask(worker, i int) {
 		} else {
 			w.ptrs[1] = c
 		}
-		callRow(s.k.Rows[l.Act], n, &w.ptrs)
+		callRow(s.k.Rows[l.Act], n1-n0, &w.ptrs)
 	}
 }
 

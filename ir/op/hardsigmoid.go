@@ -25,15 +25,4 @@ func init() {
 		}
 		return c.Return(c.Emit(HardSigmoid, HardSigmoidAttr{c.Float("alpha", 0.2), c.Float("beta", 0.5)}, in[0]))
 	})
-	ir.FromONNX("", "HardSwish", 14, func(c *ir.Import) error {
-		in, err := c.NeedAll(1)
-		if err != nil {
-			return err
-		}
-		s, err := c.Emit1(HardSigmoid, HardSigmoidAttr{1.0 / 6, 0.5}, in[0])
-		if err != nil {
-			return err
-		}
-		return c.Return(c.Emit(Mul, nil, in[0], s))
-	})
 }

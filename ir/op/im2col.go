@@ -115,8 +115,13 @@ func readConv(c *ir.Import) error {
 	return c.Return1(convolve(c, x, w, c.Value(2)))
 }
 
-// convolve is a convolution as im2col, a product with the weights as a matrix, and a transposition back; groups are a batch axis. The
-// node's attributes describe the windows.
+// fewChannels is up to how many input channels a convolution's windows are made from an image with the channels first: there is little
+// to gain from moving them.
+const fewChannels = 4
+
+// convolve is a convolution in one of three forms, all of which give the channels last, and a transposition that puts them second again:
+// a product of the windows' rows with the weights as a matrix; for one channel a group, Depthwise; for other groups, a batch of products.
+// The node's attributes describe the windows.
 func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 	r := len(x.Shape) - 2
 	if r < 1 || len(w.Shape) != r+2 {
@@ -141,17 +146,66 @@ func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, err := convRows(c, x, w, a, groups)
-	if err == nil && bias != nil {
-		y, err = c.Emit1(Add, nil, y, bias)
+	b := &builder{c: c}
+	shape := dims(x.Shape[0], win, w.Shape[0])
+	var y *ir.Value
+	switch {
+	case groups == kernel[0] && kernel[1] == 1 && r == 2 && groups > 1:
+		taps := ir.NumElements(kernel[2:])
+		weights := b.transpose(b.reshape(w, dims(groups, taps)), 1, 0)
+		y = b.do(Depthwise, a, b.transpose(x, channelsLast(r)...), weights, nil)
+	case groups == 1 && kernel[1] > fewChannels:
+		rows := b.transpose(x, channelsLast(r)...)
+		if !oneByOne(a) {
+			rows = b.do(Patches, a, rows)
+		}
+		y = b.do(MatMul, nil, rows, b.transpose(b.reshape(b.transpose(w, channelsLast(r)...), dims(w.Shape[0], sym.Product(w.Shape[1:]))), 1, 0))
+	default:
+		rows, err := convRows(c, x, w, a, groups)
+		if err != nil {
+			return nil, err
+		}
+		y = b.reshape(rows, shape)
 	}
-	if err == nil {
-		y, err = transpose(c, y, 0, 2, 1)
+	if bias != nil {
+		y = b.add(y, bias)
 	}
-	if err != nil {
-		return nil, err
+	y = b.transpose(y, channelsSecond(r)...)
+	return y, b.err
+}
+
+// oneByOne reports windows of one element each, all of them.
+func oneByOne(a Im2ColAttr) bool {
+	for _, l := range []ir.IntList{a.Kernel, a.Strides} {
+		for _, k := range l.List() {
+			if k != 1 {
+				return false
+			}
+		}
 	}
-	return reshape(c, y, append([]sym.Dim{x.Shape[0], w.Shape[0]}, win...))
+	for _, p := range a.Pads.List() {
+		if p != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// channelsLast and channelsSecond are the permutations between [batch, channels, spatial…] and [batch, spatial…, channels].
+func channelsLast(r int) []int64 {
+	perm := []int64{0}
+	for i := range r {
+		perm = append(perm, int64(i+2))
+	}
+	return append(perm, 1)
+}
+
+func channelsSecond(r int) []int64 {
+	perm := []int64{0, int64(r + 1)}
+	for i := range r {
+		perm = append(perm, int64(i+1))
+	}
+	return perm
 }
 
 // convRows is the convolution as rows: [batch, windows, output channels].

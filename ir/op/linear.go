@@ -10,12 +10,14 @@ import (
 
 // LinearAttr names the activation after the bias: an elementwise operator's name, or "" for none.
 type LinearAttr struct {
-	Act   string
-	Tanh  bool    // for gelu: the tanh form
-	Alpha float32 // for silu
+	Act    string
+	Tanh   bool    // for gelu: the tanh form
+	Alpha  float32 // for silu and leakyrelu
+	Lo, Hi float32 // for clamp
+	Last   bool    // the activation comes after the residual
 }
 
-// Linear is act(x W + bias) + residual: x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
+// Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual): x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
 // shape [n] or absent, residual of the result's shape or absent.
 var Linear = ir.NewOp("linear", "act(x W + bias) + residual, W constant", LinearAttr{})
 
@@ -55,6 +57,10 @@ func (a LinearAttr) Activation() (*ir.Op, any) {
 		return Gelu, GeluAttr{Tanh: a.Tanh}
 	case "silu":
 		return Silu, SiluAttr{Alpha: a.Alpha}
+	case "leakyrelu":
+		return LeakyRelu, LeakyReluAttr{Alpha: a.Alpha}
+	case "clamp":
+		return Clamp, ClampAttr{a.Lo, a.Hi}
 	}
 	return ir.Ops()[a.Act], nil
 }
@@ -76,10 +82,13 @@ func EpilogueKernel(a LinearAttr, bias, residual bool) *loop.Kernel {
 		if bias {
 			v = b.Add(v, b.Load(pb))
 		}
+		if residual && a.Last {
+			v = b.Add(v, b.Load(pr))
+		}
 		if op, attr := a.Activation(); op != nil {
 			v = op.Elem(b, &ir.Node{Op: op, Attr: attr}, []loop.Val{v})
 		}
-		if residual {
+		if residual && !a.Last {
 			v = b.Add(v, b.Load(pr))
 		}
 		b.Store(y, v)

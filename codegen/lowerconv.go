@@ -1,0 +1,180 @@
+package codegen
+
+import (
+	"fmt"
+	"math"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Convolutions and pooling of images with the channels last.
+
+// inConv reports whether windows' rows are made inside the only Linear that reads them.
+func (l *lowering) inConv(n *ir.Node) bool {
+	if n.Op != op.Patches || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || len(n.In[0].Shape) > 5 {
+		return false
+	}
+	u := l.users[n.Out[0]][0]
+	return u.Op == op.Linear && u.In[0] == n.Out[0] && u.In[3] != n.Out[0]
+}
+
+// convArgs makes a Linear's call one of a convolution.
+func (l *lowering) convArgs(c *Call, n *ir.Node) {
+	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
+	last := len(x.Shape) - 1
+	c.Method, c.Type, c.Kind = "Conv", "rt.Conv", "conv"+c.Kind[len("linear"):]
+	lin := Expr{Type: "rt.Linear"}
+	for _, f := range c.Args {
+		if f.Name != "M" && f.Name != "K" && f.Name != "A" {
+			lin.List = append(lin.List, f)
+		}
+	}
+	c.Args = nil
+	c.arg("Linear", lin)
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", dim(x.Shape[last]))
+	c.windows(x.Shape[1:last], n.Out[0].Shape[1:last], a)
+	c.arg("X", mem(l.buffer(x)))
+}
+
+// lowerPatches makes the rows in memory, as the convolution's windows with the channels as a last spatial axis.
+func (l *lowering) lowerPatches(n *ir.Node) error {
+	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
+	last := len(x.Shape) - 1
+	if last > 3 {
+		return fmt.Errorf("windows over %d axes whose rows are needed in memory", last-1)
+	}
+	one := func(list ir.IntList, v sym.Dim) []sym.Dim { return append(sym.Consts(list.List()...), v) }
+	c := Call{Method: "Im2Col", Type: "rt.Im2Col", Kind: "im2col"}
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", num(1))
+	c.arg("In", spatial(x.Shape[1:], 1))
+	c.arg("Windows", spatial(append(n.Out[0].Shape[1:last:last], sym.Const(1)), 1))
+	c.arg("Kernel", spatial(one(a.Kernel, x.Shape[last]), 1))
+	c.arg("Stride", spatial(one(a.Strides, sym.Const(1)), 1))
+	c.arg("Dil", spatial(one(a.Dilations, sym.Const(1)), 1))
+	c.arg("Pad", spatial(append(sym.Consts(a.Pads.List()[:last-1]...), sym.Const(0)), 0))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(n.Out[0])))
+	l.emit(c)
+	return nil
+}
+
+// joinedRow is about how many elements a row of several neighbours should have.
+const joinedRow = 512
+
+// taps adds what depthwise convolutions and pooling have in common: the geometry, the frame that holds the padding, the kernels.
+func (l *lowering) taps(n *ir.Node, kind string, a op.Im2ColAttr, bias *ir.Value, divisor, fill float32) *Call {
+	x, out := n.In[0], n.Out[0]
+	pair := func(ds []sym.Dim) Expr {
+		return Expr{Type: "[2]int", List: []Field{{"", dim(ds[0])}, {"", dim(ds[1])}}}
+	}
+	list := func(v ir.IntList) Expr { return pair(sym.Consts(v.List()[:2]...)) }
+	c := &Call{Method: "Taps", Type: "rt.Taps", Kind: n.Op.Name}
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", dim(x.Shape[3]))
+	c.arg("In", pair(x.Shape[1:3]))
+	c.arg("Windows", pair(out.Shape[1:3]))
+	c.arg("Kernel", list(a.Kernel))
+	c.arg("Stride", list(a.Strides))
+	c.arg("Dil", list(a.Dilations))
+	c.arg("Pad", list(a.Pads))
+	c.arg("X", mem(l.buffer(x)))
+	c.arg("Out", mem(l.define(out)))
+	framed := false
+	for _, p := range a.Pads.List() {
+		framed = framed || p != 0
+	}
+	if framed {
+		k, s, d := a.Kernel.List(), a.Strides.List(), a.Dilations.List()
+		size := x.Shape[0].Mul(x.Shape[3]).Mul(sym.Const(4))
+		for i, w := range out.Shape[1:3] {
+			size = size.Mul(w.Sub(sym.Const(1)).Mul(sym.Const(s[i])).Add(sym.Const(d[i]*(k[i]-1) + 1)))
+		}
+		c.arg("Frame", mem(l.allocBytes(size)))
+		if fill != 0 {
+			c.arg("Fill", text("rt.NegInf"))
+		}
+	}
+	places := int(ir.NumElements(a.Kernel.List()))
+	each := min(places, 8)
+	if kind == "dot" {
+		each = min(places, 4)
+		if places%3 == 0 {
+			each = 3
+		}
+	}
+	c.arg("Each", num(each))
+	rest := (places-1)%each + 1
+	list4 := Expr{Type: "[4]int"}
+	kernel := func(n int, first, last bool) {
+		list4.List = append(list4.List, Field{"", num(l.kernel(op.TapsKernel(kind, n, first, last, bias != nil, divisor)))})
+	}
+	if places <= each {
+		for range 3 {
+			list4.List = append(list4.List, Field{"", num(-1)})
+		}
+		kernel(places, true, true)
+	} else {
+		kernel(each, true, false)
+		kernel(each, false, false)
+		kernel(rest, false, true)
+		list4.List = append(list4.List, Field{"", num(-1)})
+	}
+	c.arg("Kernels", list4)
+	c.Flops = sym.Const(int64(2 * places)).Mul(sym.Product(out.Shape))
+	return c
+}
+
+func (l *lowering) lowerDepthwise(n *ir.Node) {
+	a, w, bias := n.Attr.(op.Im2ColAttr), n.In[1], n.In[2]
+	c := l.taps(n, "dot", a, bias, 0, 0)
+	joined := int64(1)
+	width, known := n.Out[0].Shape[2].Const()
+	channels, _ := w.Shape[1].Const()
+	if s := a.Strides.List(); known && s[1] == 1 && w.Const != nil && (bias == nil || bias.Const != nil) {
+		joined = min(width, max(1, joinedRow/channels))
+	}
+	c.arg("Joined", num(int(joined)))
+	c.arg("W", mem(l.repeated(w, joined)))
+	if bias != nil {
+		c.arg("Bias", mem(l.repeated(bias, joined)))
+	}
+	l.emit(*c)
+}
+
+// repeated is a constant whose last axis is repeated.
+func (l *lowering) repeated(v *ir.Value, times int64) Mem {
+	if times == 1 {
+		return l.buffer(v)
+	}
+	n := v.Const.Shape[len(v.Const.Shape)-1]
+	from := ir.Slice[float32](v.Const)
+	t := ir.NewTensor(loop.F32, int64(len(from))*times)
+	to := ir.Slice[float32](t)
+	for r := range int64(len(from)) / n {
+		for k := range times {
+			copy(to[(r*times+k)*n:], from[r*n:(r+1)*n])
+		}
+	}
+	return Mem{Weight, l.constant(ir.ConstValue(v.Name, t), false), sym.Const(0)}
+}
+
+func (l *lowering) lowerPoolLast(n *ir.Node) {
+	a := n.Attr.(op.PoolAttr)
+	win := op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}
+	kind, divisor, fill := "sum", float32(ir.NumElements(a.Kernel.List())), float32(0)
+	if a.Max {
+		kind, divisor, fill = "max", 0, float32(math.Inf(-1))
+	}
+	c := l.taps(n, kind, win, nil, divisor, fill)
+	joined := int64(1)
+	if width, known := n.Out[0].Shape[2].Const(); known && a.Strides.List()[1] == 1 {
+		joined = width
+	}
+	c.arg("Joined", num(int(joined)))
+	l.emit(*c)
+}

@@ -1,0 +1,234 @@
+package op
+
+import (
+	"fmt"
+	"math"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/sym"
+)
+
+// Patches lays the windows of an image with the channels last out as rows: x [batch, spatial…, channels] becomes
+// [batch, windows…, kernel*channels], with zeros where a window leaves the image. A Linear of it does not make the rows in memory.
+var Patches = ir.NewOp("patches", "the windows of an image with the channels last as rows", Im2ColAttr{})
+
+// Depthwise is a convolution of every channel with weights of its own: x [batch, height, width, channels], weights [taps, channels],
+// bias [channels] or nil. A result is one chain of fused multiply-adds over the taps in order, from zero, plus the bias.
+var Depthwise = ir.NewOp("depthwise", "a convolution of every channel by itself", Im2ColAttr{})
+
+// PoolLast is Pool of an image with the channels last, [batch, height, width, channels].
+var PoolLast = ir.NewOp("poollast", "greatest element or mean of windows, channels last", PoolAttr{})
+
+func init() {
+	Patches.Infer = func(n *ir.Node) error {
+		v, a := n.In[0], n.Attr.(Im2ColAttr)
+		last := len(v.Shape) - 1
+		if v.Elem != loop.F32 || last < 2 {
+			return ir.NotSupported("a convolution of %v of rank %d", v.Elem, last+1)
+		}
+		win, err := Windows(v.Shape[1:last], a)
+		if err != nil {
+			return err
+		}
+		cols := v.Shape[last].Mul(sym.Const(ir.NumElements(a.Kernel.List())))
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, dims(v.Shape[0], win, cols)
+		return nil
+	}
+	Patches.Eval = evalPatches
+	Depthwise.Infer = func(n *ir.Node) error {
+		v, w := n.In[0], n.In[1]
+		a := n.Attr.(Im2ColAttr)
+		if len(n.In) != 3 || v.Elem != loop.F32 || w.Elem != loop.F32 || len(v.Shape) != 4 || len(w.Shape) != 2 || !w.Shape[0].Is(ir.NumElements(a.Kernel.List())) {
+			return fmt.Errorf("an image of rank %d and weights %v", len(v.Shape), w.Shape)
+		}
+		for _, d := range []*ir.Value{w, n.In[2]} {
+			if d == nil {
+				continue
+			}
+			if err := ir.Equal(d.Shape[len(d.Shape)-1], v.Shape[3]); err != nil {
+				return err
+			}
+		}
+		win, err := Windows(v.Shape[1:3], a)
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, dims(v.Shape[0], win, v.Shape[3])
+		return err
+	}
+	Depthwise.Eval = func(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+		w, bias := ir.Slice[float32](in[1]), []float32(nil)
+		if in[2] != nil {
+			bias = ir.Slice[float32](in[2])
+		}
+		channels := int(in[0].Shape[3])
+		return eachWindow(n, b, in[0], n.Attr.(Im2ColAttr), func(y, x []float32, tap int) {
+			for c := range y {
+				v := float32(0)
+				if x != nil {
+					v = x[c]
+				}
+				y[c] = loop.FMA32(v, w[tap*channels+c], y[c])
+			}
+		}, func(y []float32, _ int) {
+			for c := range bias {
+				y[c] += bias[c]
+			}
+		}, 0)
+	}
+	PoolLast.Infer = func(n *ir.Node) error {
+		v, a := n.In[0], n.Attr.(PoolAttr)
+		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.CountPad && !noPads(a.Pads) {
+			return fmt.Errorf("pooling %v of %v of rank %d", a, v.Elem, len(v.Shape))
+		}
+		win, err := Windows(v.Shape[1:3], Im2ColAttr{a.Kernel, a.Strides, a.Dilations, a.Pads})
+		n.Out[0].Elem, n.Out[0].Shape = v.Elem, dims(v.Shape[0], win, v.Shape[3])
+		return err
+	}
+	PoolLast.Eval = func(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+		a := n.Attr.(PoolAttr)
+		count := float32(ir.NumElements(a.Kernel.List()))
+		start := float32(0)
+		if a.Max {
+			start = float32(math.Inf(-1))
+		}
+		return eachWindow(n, b, in[0], Im2ColAttr{a.Kernel, a.Strides, a.Dilations, a.Pads}, func(y, x []float32, _ int) {
+			for c := range y {
+				v := start
+				if x != nil {
+					v = x[c]
+				}
+				if !a.Max {
+					y[c] += v
+				} else if v > y[c] {
+					y[c] = v
+				}
+			}
+		}, func(y []float32, _ int) {
+			for c := range y {
+				if !a.Max {
+					y[c] /= count
+				}
+			}
+		}, start)
+	}
+}
+
+func noPads(l ir.IntList) bool {
+	for _, p := range l.List() {
+		if p != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// TapsKernel is the row kernel of a few places of a window: kind is dot (places and weights in turns), max or sum. first begins the result
+// from start, otherwise it goes on from what is there; last ends it: with a bias, or divided by divisor if that is not 0.
+func TapsKernel(kind string, places int, first, last, bias bool, divisor float32) *loop.Kernel {
+	b := loop.NewBuilder("taps_" + kind)
+	var x, w []int
+	for range places {
+		x = append(x, b.Buffer(loop.Buf{Elem: loop.F32}))
+		if kind == "dot" {
+			w = append(w, b.Buffer(loop.Buf{Elem: loop.F32}))
+		}
+	}
+	pb := 0
+	if last && bias {
+		pb = b.Buffer(loop.Buf{Elem: loop.F32})
+	}
+	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	b.Loop(func() {
+		v := b.F(0)
+		if kind == "max" {
+			v = b.F(float32(math.Inf(-1)))
+		}
+		if !first {
+			v = b.Load(y)
+		}
+		for i := range x {
+			switch kind {
+			case "dot":
+				v = b.FMA(b.Load(x[i]), b.Load(w[i]), v)
+			case "max":
+				v = b.Do(loop.Max, b.Load(x[i]), v)
+			default:
+				v = b.Add(v, b.Load(x[i]))
+			}
+		}
+		if last && bias {
+			v = b.Add(v, b.Load(pb))
+		}
+		if last && divisor != 0 {
+			v = b.Div(v, b.F(divisor))
+		}
+		b.Store(y, v)
+	})
+	return b.Kernel()
+}
+
+func evalPatches(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+	shape, err := n.OutShape(0, b)
+	if err != nil {
+		return nil, err
+	}
+	out := ir.NewTensor(loop.F32, shape...)
+	channels := in[0].Shape[len(in[0].Shape)-1]
+	y, at := ir.Slice[float32](out), int64(0)
+	windowPlaces(n.Attr.(Im2ColAttr), in[0].Shape, shape[1:len(shape)-1], func(_, place int64, inside bool, _ int) {
+		if inside {
+			copy(y[at:at+channels], ir.Slice[float32](in[0])[place*channels:])
+		}
+		at += channels
+	})
+	return []*ir.Tensor{out}, nil
+}
+
+// windowPlaces calls f for every place of every window of an image [batch, spatial…, channels], in order: the window's number, the place
+// in the image, whether it is inside, and its number in the window.
+func windowPlaces(a Im2ColAttr, image, win []int64, f func(window, place int64, inside bool, tap int)) {
+	k, s, d, p := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
+	spatial := image[1 : len(image)-1]
+	window := int64(0)
+	for batch := range image[0] {
+		forEach(win, func(w []int64) {
+			tap := 0
+			forEach(k, func(o []int64) {
+				place, inside := batch, true
+				for i := range o {
+					pos := w[i]*s[i] - p[i] + o[i]*d[i]
+					inside = inside && pos >= 0 && pos < spatial[i]
+					place = place*spatial[i] + pos
+				}
+				f(window, place, inside, tap)
+				tap++
+			})
+			window++
+		})
+	}
+}
+
+// eachWindow combines the places of windows channel by channel: y begins as start, takes x of every place, nil outside, and is ended.
+func eachWindow(n *ir.Node, b sym.Binding, in *ir.Tensor, a Im2ColAttr, take func(y, x []float32, tap int), end func(y []float32, tap int), start float32) ([]*ir.Tensor, error) {
+	shape, err := n.OutShape(0, b)
+	if err != nil {
+		return nil, err
+	}
+	out := ir.NewTensor(loop.F32, shape...)
+	x, y, c := ir.Slice[float32](in), ir.Slice[float32](out), in.Shape[3]
+	for i := range y {
+		y[i] = start
+	}
+	taps := int(ir.NumElements(a.Kernel.List()))
+	windowPlaces(a, in.Shape, shape[1:3], func(window, place int64, inside bool, tap int) {
+		row := y[window*c : (window+1)*c]
+		var from []float32
+		if inside {
+			from = x[place*c : (place+1)*c]
+		}
+		take(row, from, tap)
+		if tap == taps-1 {
+			end(row, tap)
+		}
+	})
+	return []*ir.Tensor{out}, nil
+}

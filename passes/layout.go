@@ -1,0 +1,204 @@
+package passes
+
+import (
+	"mmc/ir"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Layout keeps images with the channels last from one convolution to the next: the transposition that puts them second moves below
+// elementwise operators, pooling and concatenation, until it meets the next convolution's, which undoes it.
+var Layout = Rewrite("layout", "keeps images with the channels last",
+	Rule{Try: sinkElementwise},
+	Rule{Root: func() *ir.Op { return op.Pool }, Try: sinkPool},
+	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
+	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
+	Rule{Root: func() *ir.Op { return op.Transpose }, Try: joinTransposes})
+
+func joinTransposes(_ *Context, n *ir.Node) *ir.Patch {
+	if by(n.In[0], op.Transpose) == nil {
+		return nil
+	}
+	return simplifyTranspose(nil, n)
+}
+
+// imageLast is the image with the channels last of which v is the transposition, or nil.
+func imageLast(v *ir.Value) *ir.Value {
+	t := by(v, op.Transpose)
+	if t == nil || len(v.Shape) < 4 {
+		return nil
+	}
+	perm := t.Attr.(op.TransposeAttr).Perm.List()
+	for i, p := range perm {
+		want := int64(i - 1)
+		switch i {
+		case 0:
+			want = 0
+		case 1:
+			want = int64(len(perm) - 1)
+		}
+		if p != want {
+			return nil
+		}
+	}
+	return t.In[0]
+}
+
+// second puts the channels of an image second again.
+func second(p *ir.Patch, v *ir.Value) *ir.Value {
+	perm := []int64{0, int64(len(v.Shape) - 1)}
+	for i := range len(v.Shape) - 2 {
+		perm = append(perm, int64(i+1))
+	}
+	return p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(perm...)}, v)
+}
+
+// sinkElementwise computes an elementwise operator of images on the images with the channels last; other operands must be small.
+func sinkElementwise(_ *Context, n *ir.Node) *ir.Patch {
+	if n.Op.Elem == nil || len(n.Out[0].Shape) < 4 {
+		return nil
+	}
+	out := n.Out[0].Shape
+	p := ir.NewPatch(n)
+	in := make([]*ir.Value, len(n.In))
+	full := false
+	for i, v := range n.In {
+		x := imageLast(v)
+		switch {
+		case x != nil && ir.SameShape(v.Shape, out):
+			in[i], full = x, true
+		case x != nil:
+			in[i] = x
+		default:
+			if in[i] = smallLast(p, v, len(out)); in[i] == nil {
+				return nil
+			}
+		}
+	}
+	if !full {
+		return nil
+	}
+	return p.Replace(n.Out[0], second(p, p.Emit1(n.Op, n.Attr, in...)))
+}
+
+// smallLast is a value that has at most channels, made to broadcast with the channels last; nil if it has more. Constants of the channels
+// alone become vectors.
+func smallLast(p *ir.Patch, v *ir.Value, rank int) *ir.Value {
+	d := rank - len(v.Shape)
+	channels := sym.Const(1)
+	if d == 0 && onePlace(v.Shape) { // a number for each channel of each image
+		to := append([]sym.Dim{v.Shape[0]}, v.Shape[2:]...)
+		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(append(to, v.Shape[1]))}, v)
+	}
+	for i, s := range v.Shape {
+		if s.Is(1) {
+			continue
+		}
+		if d+i != 1 {
+			return nil
+		}
+		channels = s
+	}
+	if channels.Is(1) && v.Const != nil && len(v.Shape) <= 1 {
+		return v
+	}
+	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{channels})}, v)
+}
+
+// onePlace reports whether an image has one place and, so that the form for fewer axes does not serve, more than one entry in its batch.
+func onePlace(shape []sym.Dim) bool {
+	for _, d := range shape[2:] {
+		if !d.Is(1) {
+			return false
+		}
+	}
+	return !shape[0].Is(1)
+}
+
+func sinkPool(_ *Context, n *ir.Node) *ir.Patch {
+	x, a := imageLast(n.In[0]), n.Attr.(op.PoolAttr)
+	if x == nil || len(x.Shape) != 4 {
+		return nil
+	}
+	if a.Ceil {
+		whole, ok := wholeWindows(x.Shape[1:3], a)
+		if !ok {
+			return nil
+		}
+		a = whole
+	}
+	for _, pad := range a.Pads.List() {
+		if pad != 0 && !a.Max && !a.CountPad {
+			return nil
+		}
+	}
+	p := ir.NewPatch(n)
+	y, err := ir.NewNode(op.PoolLast, a, n.From, x)
+	if err != nil || !ir.SameShape(y.Out[0].Shape[1:3], n.Out[0].Shape[2:]) {
+		return nil
+	}
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.PoolLast, a, x)))
+}
+
+// wholeWindows makes a last window that is not whole so, by padding, where padding does not count: for the greatest element.
+func wholeWindows(spatial []sym.Dim, a op.PoolAttr) (op.PoolAttr, bool) {
+	win, err := op.PoolWindows(spatial, a)
+	if err != nil || !a.Max {
+		return a, false
+	}
+	k, s, d, pads := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
+	for i, w := range win {
+		n, ok1 := spatial[i].Const()
+		count, ok2 := w.Const()
+		if !ok1 || !ok2 {
+			return a, false
+		}
+		need := (count-1)*s[i] + d[i]*(k[i]-1) + 1 - n - pads[i]
+		pads[len(win)+i] = max(pads[len(win)+i], need)
+	}
+	a.Pads, a.Ceil = ir.MakeInts(pads...), false
+	return a, true
+}
+
+// sinkConcat joins images along the channels, which are last.
+func sinkConcat(_ *Context, n *ir.Node) *ir.Patch {
+	rank := len(n.Out[0].Shape)
+	axis := n.Attr.(op.ConcatAttr).Axis
+	in := make([]*ir.Value, len(n.In))
+	for i, v := range n.In {
+		if in[i] = imageLast(v); in[i] == nil {
+			return nil
+		}
+	}
+	switch {
+	case axis == 1:
+		axis = int64(rank - 1)
+	case axis > 1:
+		axis--
+	}
+	p := ir.NewPatch(n)
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Concat, op.ConcatAttr{Axis: axis}, in...)))
+}
+
+// sinkGlobal makes the mean or maximum of whole images, which reads as a reduction of the last axis of [batch, channels, places], a
+// pooling with one window.
+func sinkGlobal(c *Context, n *ir.Node) *ir.Patch {
+	x := imageLast(n.In[0])
+	if x == nil || len(x.Shape) != 4 || len(n.Out[0].Shape) != 3 {
+		return nil
+	}
+	r := c.Only(n.Out[0])
+	h, ok1 := x.Shape[1].Const()
+	w, ok2 := x.Shape[2].Const()
+	if r == nil || r.Op != op.Reduce || !ok1 || !ok2 || h*w > 1<<16 || n.Out[0].Shape[1] != x.Shape[3] {
+		return nil
+	}
+	kind := r.Attr.(op.ReduceAttr).Kind
+	if kind != "mean" && kind != "max" {
+		return nil
+	}
+	p := ir.NewPatch(r, n)
+	a := op.PoolAttr{Kernel: ir.MakeInts(h, w), Strides: ir.MakeInts(1, 1), Dilations: ir.MakeInts(1, 1), Pads: ir.MakeInts(0, 0, 0, 0), Max: kind == "max"}
+	y := p.Emit1(op.PoolLast, a, x)
+	return p.Replace(r.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(r.Out[0].Shape)}, y))
+}
