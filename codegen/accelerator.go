@@ -36,7 +36,11 @@ func AcceleratorFiles(o Options) ([]File, error) {
 func (p *Plan) uses() []Use {
 	uses := make([]Use, len(p.Kernels))
 	for _, c := range p.Calls {
-		for _, f := range c.Args {
+		args := c.Args
+		if c.Method == "Conv" {
+			args = args[0].Val.List // the Linear
+		}
+		for _, f := range args {
 			if f.Val.Int == nil || *f.Val.Int < 0 {
 				continue
 			}

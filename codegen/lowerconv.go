@@ -66,8 +66,8 @@ func (l *lowering) lowerPatches(n *ir.Node) error {
 // joinedRow is about how many elements a row of several neighbours should have.
 const joinedRow = 512
 
-// taps adds what depthwise convolutions and pooling have in common: the geometry, the frame that holds the padding, the kernels.
-func (l *lowering) taps(n *ir.Node, kind string, a op.Im2ColAttr, bias *ir.Value, divisor, fill float32) *Call {
+// taps makes the call that depthwise convolutions and pooling have in common: the geometry, what lies around the image, the kernels.
+func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32, joined sym.Dim) *Call {
 	x, out := n.In[0], n.Out[0]
 	pair := func(ds []sym.Dim) Expr {
 		return Expr{Type: "[2]int", List: []Field{{"", dim(ds[0])}, {"", dim(ds[1])}}}
@@ -84,24 +84,20 @@ func (l *lowering) taps(n *ir.Node, kind string, a op.Im2ColAttr, bias *ir.Value
 	c.arg("Pad", list(a.Pads))
 	c.arg("X", mem(l.buffer(x)))
 	c.arg("Out", mem(l.define(out)))
-	framed := false
+	edged := false
 	for _, p := range a.Pads.List() {
-		framed = framed || p != 0
-	}
-	if framed {
-		k, s, d := a.Kernel.List(), a.Strides.List(), a.Dilations.List()
-		size := x.Shape[0].Mul(x.Shape[3]).Mul(sym.Const(4))
-		for i, w := range out.Shape[1:3] {
-			size = size.Mul(w.Sub(sym.Const(1)).Mul(sym.Const(s[i])).Add(sym.Const(d[i]*(k[i]-1) + 1)))
-		}
-		c.arg("Frame", mem(l.allocBytes(size)))
-		if fill != 0 {
-			c.arg("Fill", text("rt.NegInf"))
+		if p != 0 && !edged {
+			edged = true
+			c.arg("Edge", mem(l.allocBytes(x.Shape[3].Mul(sym.Const(4)).Mul(joined))))
 		}
 	}
+	if edged && fill != 0 {
+		c.arg("Fill", text("rt.NegInf"))
+	}
+	c.arg("Joined", dim(joined))
 	places := int(ir.NumElements(a.Kernel.List()))
 	each := min(places, 8)
-	if kind == "dot" {
+	if k.Kind == "dot" {
 		each = min(places, 4)
 		if places%3 == 0 {
 			each = 3
@@ -111,7 +107,8 @@ func (l *lowering) taps(n *ir.Node, kind string, a op.Im2ColAttr, bias *ir.Value
 	rest := (places-1)%each + 1
 	list4 := Expr{Type: "[4]int"}
 	kernel := func(n int, first, last bool) {
-		list4.List = append(list4.List, Field{"", num(l.kernel(op.TapsKernel(kind, n, first, last, bias != nil, divisor)))})
+		k.Places, k.First, k.Last = n, first, last
+		list4.List = append(list4.List, Field{"", num(l.kernel(k.Kernel()))})
 	}
 	if places <= each {
 		for range 3 {
@@ -130,18 +127,20 @@ func (l *lowering) taps(n *ir.Node, kind string, a op.Im2ColAttr, bias *ir.Value
 }
 
 func (l *lowering) lowerDepthwise(n *ir.Node) {
-	a, w, bias := n.Attr.(op.Im2ColAttr), n.In[1], n.In[2]
-	c := l.taps(n, "dot", a, bias, 0, 0)
+	at, w, bias := n.Attr.(op.DepthwiseAttr), n.In[1], n.In[2]
 	joined := int64(1)
 	width, known := n.Out[0].Shape[2].Const()
 	channels, _ := w.Shape[1].Const()
-	if s := a.Strides.List(); known && s[1] == 1 && w.Const != nil && (bias == nil || bias.Const != nil) {
+	if s := at.Strides.List(); known && s[1] == 1 && w.Const != nil && (bias == nil || bias.Const != nil) {
 		joined = min(width, max(1, joinedRow/channels))
 	}
-	c.arg("Joined", num(int(joined)))
+	c := l.taps(n, op.Taps{Kind: "dot", Bias: bias != nil, Act: at.Epilogue()}, at.Windows(), 0, sym.Const(joined))
 	c.arg("W", mem(l.repeated(w, joined)))
 	if bias != nil {
 		c.arg("Bias", mem(l.repeated(bias, joined)))
+	}
+	if at.Act != "" {
+		c.Kind += "+" + at.Act
 	}
 	l.emit(*c)
 }
@@ -165,16 +164,13 @@ func (l *lowering) repeated(v *ir.Value, times int64) Mem {
 
 func (l *lowering) lowerPoolLast(n *ir.Node) {
 	a := n.Attr.(op.PoolAttr)
-	win := op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}
-	kind, divisor, fill := "sum", float32(ir.NumElements(a.Kernel.List())), float32(0)
+	k, fill := op.Taps{Kind: "sum", Divisor: float32(ir.NumElements(a.Kernel.List()))}, float32(0)
 	if a.Max {
-		kind, divisor, fill = "max", 0, float32(math.Inf(-1))
+		k, fill = op.Taps{Kind: "max"}, float32(math.Inf(-1))
 	}
-	c := l.taps(n, kind, win, nil, divisor, fill)
-	joined := int64(1)
-	if width, known := n.Out[0].Shape[2].Const(); known && a.Strides.List()[1] == 1 {
-		joined = width
+	joined := sym.Const(1)
+	if a.Strides.List()[1] == 1 {
+		joined = n.Out[0].Shape[2]
 	}
-	c.arg("Joined", num(int(joined)))
-	l.emit(*c)
+	l.emit(*l.taps(n, k, op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, fill, joined))
 }

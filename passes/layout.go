@@ -15,11 +15,11 @@ var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
 	Rule{Root: func() *ir.Op { return op.Transpose }, Try: joinTransposes})
 
-func joinTransposes(_ *Context, n *ir.Node) *ir.Patch {
-	if by(n.In[0], op.Transpose) == nil {
+func joinTransposes(c *Context, n *ir.Node) *ir.Patch {
+	if by(n.In[0], op.Transpose) == nil && !identity(n.Attr.(op.TransposeAttr).Perm.List()) {
 		return nil
 	}
-	return simplifyTranspose(nil, n)
+	return simplifyTranspose(c, n)
 }
 
 // imageLast is the image with the channels last of which v is the transposition, or nil.
@@ -101,6 +101,9 @@ func smallLast(p *ir.Patch, v *ir.Value, rank int) *ir.Value {
 	}
 	if channels.Is(1) && v.Const != nil && len(v.Shape) <= 1 {
 		return v
+	}
+	if v.Const != nil {
+		return ir.ConstValue(v.Name, &ir.Tensor{Elem: v.Elem, Shape: []int64{int64(v.Const.Len())}, Data: v.Const.Data})
 	}
 	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{channels})}, v)
 }

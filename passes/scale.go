@@ -127,7 +127,10 @@ func depthwiseBias(c *Context, n *ir.Node) *ir.Patch {
 		if d == nil || d.In[2] != nil || c.Only(o[0]) != n || !ir.SameShape(o[0].Shape, n.Out[0].Shape) {
 			continue
 		}
-		if b := columns(o[1], d.In[1].Shape[1]); b != nil && c.Only(n.Out[0]) != nil && c.Only(n.Out[0]).Op != op.Mul {
+		if u := c.Only(n.Out[0]); u != nil && u.Op == op.Mul {
+			continue // perhaps the factors of a normalisation
+		}
+		if b := columns(o[1], d.In[1].Shape[1]); b != nil {
 			p := ir.NewPatch(n, d)
 			return p.Replace(n.Out[0], p.Emit1(op.Depthwise, d.Attr, d.In[0], d.In[1], vector(b)))
 		}

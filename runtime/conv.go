@@ -12,36 +12,65 @@ type Conv struct {
 	X                                Ptr
 }
 
-// patchBytes is about how much of the windows' rows a task makes.
-const patchBytes = 384 << 10
+// patchBytes is the most of the windows' rows that a task makes; weightBytes is up to how much of the weights may be walked again for
+// every block of rows.
+const (
+	patchBytes  = 1 << 20
+	weightBytes = 1 << 20
+)
 
 // Conv runs the layer.
 func (s *Session) Conv(c Conv) {
 	c.K = c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
 	c.M = c.Batch * c.Windows[0] * c.Windows[1] * c.Windows[2]
 	s.conv = c
-	if c.M == 0 {
+	if c.M == 0 || s.dev != nil && s.convOnDevice(c) {
 		return
 	}
 	s.enter()
-	s.conv.rows = blockRows(c.M, c.K, s.k.Gemm.Rows, s.threads(), patchBytes)
-	s.parallel((c.M+s.conv.rows-1)/s.conv.rows, s.task.conv)
+	n := &s.conv
+	n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, s.threads(), patchBytes)
+	s.parallel(n.blocks()*n.groups(), s.task.conv)
 	s.leave(2 * c.M * c.N * c.K)
 }
 
-// blockRows cuts m rows of depth k into blocks of about that many bytes, several a thread, of whole tiles.
-func blockRows(m, k, tile, threads, bytes int) int {
-	rows := max(bytes/(max(k, 1)*4), tile)
-	if threads > 1 {
-		rows = min(rows, (m+2*threads-1)/(2*threads))
+// cut divides the work of a layer: rows into blocks of whole tiles whose A takes at most that many bytes, and columns where blocks are
+// fewer than threads or the weights too many to be walked for each block.
+func (l *Linear) cut(tile, np, threads, bytes int) {
+	panels := (l.N + Lanes - 1) / Lanes
+	most := max(bytes/((min(l.K, maxDepth)+2*l.N)*4), 1)
+	if l.N*l.K*4 > weightBytes {
+		most = max(bytes/(l.K*4), 1)
 	}
-	return min(m, (rows+tile-1)/tile*tile)
+	blocks := (l.M + most - 1) / most
+	if threads > 1 && l.N*l.K*4 <= weightBytes && l.M >= 4*tile*threads {
+		blocks = max((blocks+threads-1)/threads*threads, 2*threads)
+	}
+	rows := (l.M + blocks - 1) / blocks
+	l.rows = min(l.M, (rows+tile-1)/tile*tile)
+	l.width = panels
+	if threads > 1 && l.blocks() < 2*threads {
+		want := (2*threads + l.blocks() - 1) / l.blocks()
+		l.width = max(np, (panels+want-1)/want/np*np)
+	}
+}
+
+func (l *Linear) blocks() int { return (l.M + l.rows - 1) / l.rows }
+
+// groups is the number of groups of panels.
+func (l *Linear) groups() int { return ((l.N+Lanes-1)/Lanes + l.width - 1) / l.width }
+
+// part is task i: its rows and panels.
+func (l *Linear) part(i int) (r0, r1, p0, p1 int) {
+	g := l.groups()
+	r0, p0 = i/g*l.rows, i%g*l.width
+	return r0, min(r0+l.rows, l.M), p0, min(p0+l.width, (l.N+Lanes-1)/Lanes)
 }
 
 func (s *Session) convTask(worker, i int) {
 	c, w, g := &s.conv, &s.workers[worker], &s.k.Gemm
-	r0 := i * c.rows
-	n := min(c.rows, c.M-r0)
+	r0, r1, p0, p1 := c.part(i)
+	n := r1 - r0
 	a := w.scratchFor(n * c.K)
 	for r := range n {
 		c.window(r0+r, a[r*c.K:(r+1)*c.K])
@@ -51,8 +80,25 @@ func (s *Session) convTask(worker, i int) {
 	if c.Res != nil && c.Act < 0 {
 		t.Res = At(c.Res, r0*c.N*4)
 	}
-	g.block(w, &t, c.N, 0, n, 0, (c.N+Lanes-1)/Lanes)
-	s.activate(&c.Linear, w, r0, r0+n, 0, c.N)
+	g.block(w, &t, c.N, 0, n, p0, p1)
+	s.activate(&c.Linear, w, r0, r1, p0*Lanes, min(p1*Lanes, c.N))
+}
+
+// convOnDevice makes all the rows in memory of the device, where the layer is a Linear; false if the device does not take it.
+func (s *Session) convOnDevice(c Conv) bool {
+	if c.In[0] != 1 || c.Kernel[0] != 1 {
+		return false // the channels count as an axis, of which there are three
+	}
+	room, err := s.room(c.M * c.K * 4)
+	if err != nil {
+		return false
+	}
+	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], 1},
+		Kernel: [3]int{c.Kernel[1], c.Kernel[2], c.Channels}, Stride: [3]int{c.Stride[1], c.Stride[2], 1}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
+		Pad: [3]int{c.Pad[1], c.Pad[2], 0}, X: c.X, Out: room}
+	lin := c.Linear
+	lin.A = room
+	return s.dev.Im2Col(&col) && s.dev.Linear(&lin)
 }
 
 // window writes the row of window i.

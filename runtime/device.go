@@ -34,11 +34,30 @@ type deviceMemory struct {
 	bytes  int
 	inputs []Ptr
 	sizes  []int
+
+	work      Ptr // for drivers that need memory of their own
+	workBytes int
+}
+
+// room is memory of the device for a driver, kept between runs.
+func (s *Session) room(bytes int) (Ptr, error) {
+	m := &s.mem
+	if m.workBytes >= bytes {
+		return m.work, nil
+	}
+	s.dev.Free(m.work)
+	m.work, m.workBytes = nil, 0
+	p, err := s.dev.Alloc(bytes)
+	if err != nil {
+		return nil, err
+	}
+	m.work, m.workBytes = p, bytes
+	return p, nil
 }
 
 // deviceKey names the runs that do the same with the same memory: sizes, and where arena and inputs lie.
 func (s *Session) deviceKey(dims []int) string {
-	return fmt.Sprint(dims, s.mem.arena, s.In)
+	return fmt.Sprint(dims, s.mem.arena, s.mem.work, s.In)
 }
 
 // host waits for the device before the CPU touches memory.
@@ -96,6 +115,7 @@ func (s *Session) freeDevice() {
 		return
 	}
 	s.dev.Free(s.mem.arena)
+	s.dev.Free(s.mem.work)
 	for _, p := range s.mem.inputs {
 		s.dev.Free(p)
 	}

@@ -176,7 +176,7 @@ type Linear struct {
 	A, W, Bias, Res, C Ptr
 	Act                int // index of the row kernel, or -1
 
-	rows int // rows a task takes
+	rows, width int // rows and panels a task takes
 }
 
 // Linear runs the layer.
@@ -189,42 +189,34 @@ func (s *Session) Linear(l Linear) {
 		return
 	}
 	s.enter()
-	s.lin.rows = l.M
-	if depth(l.K)*l.M*4 > rowsBytes || l.N <= 8*Lanes {
-		s.lin.rows = blockRows(l.M, depth(l.K), s.k.Gemm.Rows, s.threads(), rowsBytes/2)
+	n := &s.lin
+	if n.rowsFirst() {
+		n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, s.threads(), rowsBytes)
+	} else {
+		n.rows, n.width = l.M, columnsFirst(l.N, s.k.Gemm.Panels, s.threads())
 	}
-	blocks := (l.M + s.lin.rows - 1) / s.lin.rows
-	s.parallel(blocks*s.lin.groups(s.k.Gemm.Panels, s.threads()), s.task.lin)
+	s.parallel(n.blocks()*n.groups(), s.task.lin)
 	s.leave(2 * l.M * l.N * l.K)
 }
 
-// rowsBytes is about how much of A may be walked again for each group of panels: more would leave the second-level cache.
-const rowsBytes = 1 << 20
+// rowsBytes is about how much of A, and of C beside it, a block of rows takes.
+const rowsBytes = 512 << 10
 
-// width is the number of panels a task takes: few enough that every thread gets several, and at most eight; all of them if the rows
-// are cut.
-func (l *Linear) width(np, threads int) int {
-	panels := (l.N + Lanes - 1) / Lanes
-	if l.rows < l.M {
-		return panels
-	}
-	w := panels / (8 * threads)
-	return max(min(w, 8)/np*np, np)
+// rowsFirst reports whether blocks of rows should pass over all of the weights, rather than groups of columns over all rows: where there
+// are many rows and few weights.
+func (l *Linear) rowsFirst() bool {
+	return l.M >= 1024 && l.N*l.K*4 <= weightBytes || depth(l.K)*l.M*4 > 2*weightBytes
 }
 
-func (l *Linear) groups(np, threads int) int {
-	panels := (l.N + Lanes - 1) / Lanes
-	w := l.width(np, threads)
-	return (panels + w - 1) / w
+// columnsFirst is the number of panels a task takes if it takes all rows: few enough that every thread gets several, and at most eight.
+func columnsFirst(n, np, threads int) int {
+	w := (n + Lanes - 1) / Lanes / (8 * threads)
+	return max(min(w, 8)/np*np, np)
 }
 
 func (s *Session) linearTask(worker, i int) {
 	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
-	width, groups := l.width(g.Panels, s.threads()), l.groups(g.Panels, s.threads())
-	r0 := i / groups * l.rows
-	r1 := min(r0+l.rows, l.M)
-	p0 := i % groups * width
-	p1 := min(p0+width, (l.N+Lanes-1)/Lanes)
+	r0, r1, p0, p1 := l.part(i)
 	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.K * Lanes * 4, C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
 	if l.Act >= 0 {
 		t.Res = nil

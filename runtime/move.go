@@ -22,6 +22,7 @@ func (s *Session) Move(m Move) {
 		return
 	}
 	s.enter()
+	n.longLines()
 	n.outer = 1
 	for a := range n.Rank - 1 {
 		n.outer *= n.Dims[a]
@@ -43,6 +44,23 @@ func (n *Move) join() {
 		copy(n.SF[a:], n.SF[a+1:n.Rank])
 		copy(n.ST[a:], n.ST[a+1:n.Rank])
 		n.Rank--
+	}
+}
+
+// longLines walks the longest axis innermost where the last one is short and has gaps: three channels, say.
+func (n *Move) longLines() {
+	last := n.Rank - 1
+	if n.Dims[last] >= 8 || n.SF[last] == n.Size && n.ST[last] == n.Size {
+		return
+	}
+	best := last
+	for a := range last {
+		if n.Dims[a] > n.Dims[best] {
+			best = a
+		}
+	}
+	for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
+		v[best], v[last] = v[last], v[best]
 	}
 }
 

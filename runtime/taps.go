@@ -5,23 +5,25 @@ import (
 	"unsafe"
 )
 
-// NegInf is what padding holds before a maximum.
+// NegInf is what lies around an image before a maximum is taken.
 var NegInf = float32(math.Inf(-1))
 
 // Taps combines, for every place of the result [batch, out…, channels], the places of a window of X [batch, in…, channels], channel by
-// channel: depthwise convolutions, pooling and reductions of an image. X is first copied into a frame that holds the padding. Row
-// kernels take a few places each: the first begins the result, the last ends it.
+// channel: depthwise convolutions, pooling and reductions of an image. Row kernels take a few places each: the first begins the result,
+// the last ends it. A place outside the image is read from Edge.
 type Taps struct {
 	Batch, Channels                  int
 	In, Windows, Kernel, Stride, Dil [2]int
 	Pad                              [2]int
-	X, Out, Frame                    Ptr
-	Fill                             float32 // what the padding holds
+	X, Out                           Ptr
+	Edge                             Ptr     // room for joined*channels elements
+	Fill                             float32 // what they hold
 	W, Bias                          Ptr     // weights [taps, joined*channels], bias [joined*channels]; nil for none
 	Joined                           int     // how many neighbours of the result are one row: more than one only with stride 1
 	Each                             int     // places a kernel takes
 	Kernels                          [4]int  // first, middle, last, and the only one if one is enough; -1 for none
-	frame                            [2]int  // the frame's sizes
+
+	inner [2]int // the first place of a line whose window is inside it, and the first after it whose is not
 }
 
 // Taps runs the operator.
@@ -29,84 +31,70 @@ func (s *Session) Taps(t Taps) {
 	s.taps = t
 	n := &s.taps
 	s.enter()
-	for a := range n.frame {
-		n.frame[a] = (n.Windows[a]-1)*n.Stride[a] + n.Dil[a]*(n.Kernel[a]-1) + 1
+	if n.Edge != nil {
+		edge := unsafe.Slice((*float32)(n.Edge), n.Joined*n.Channels)
+		for i := range edge {
+			edge[i] = n.Fill
+		}
 	}
-	if n.Frame != nil {
-		s.parallel(n.Batch*n.frame[0], s.task.tapsFrame)
-		n.X = n.Frame
-	} else {
-		n.frame = n.In
-	}
+	reach := n.Dil[1] * (n.Kernel[1] - 1)
+	n.inner[0] = min(CeilDiv(n.Pad[1], n.Stride[1]), n.Windows[1])
+	n.inner[1] = max(min(FloorDiv(n.In[1]-1-reach+n.Pad[1], n.Stride[1])+1, n.Windows[1]), n.inner[0])
 	s.parallel(n.Batch*n.Windows[0], s.task.taps)
 	s.leave(2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1])
 }
 
-// tapsFrameTask fills one line of the frame.
-func (s *Session) tapsFrameTask(_, i int) {
-	n := &s.taps
-	b, y := i/n.frame[0], i%n.frame[0]-n.Pad[0]
-	width := n.frame[1] * n.Channels
-	line := unsafe.Slice((*float32)(At(n.Frame, i*width*4)), width)
-	if y < 0 || y >= n.In[0] {
-		fill(line, n.Fill)
-		return
-	}
-	left := min(n.Pad[1], n.frame[1]) * n.Channels
-	fill(line[:left], n.Fill)
-	x := unsafe.Slice((*float32)(At(n.X, (b*n.In[0]+y)*n.In[1]*n.Channels*4)), n.In[1]*n.Channels)
-	k := left + copy(line[left:], x)
-	fill(line[k:], n.Fill)
-}
-
-func fill(x []float32, v float32) {
-	for i := range x {
-		x[i] = v
-	}
-}
-
-// tapsTask does one line of the result.
+// tapsTask does one line of the result: single places at its ends, rows of several between.
 func (s *Session) tapsTask(worker, i int) {
 	n, w := &s.taps, &s.workers[worker]
-	b, y := i/n.Windows[0], i%n.Windows[0]
-	row := n.Joined * n.Channels * 4
-	for x := 0; x < n.Windows[1]; x += n.Joined {
-		count := min(n.Joined, n.Windows[1]-x)
-		out := At(n.Out, (i*n.Windows[1]+x)*n.Channels*4)
-		base := ((b*n.frame[0]+y*n.Stride[0])*n.frame[1] + x*n.Stride[1]) * n.Channels * 4
-		n.place(s, w, out, base, row, count*n.Channels)
+	for x := 0; x < n.Windows[1]; {
+		count := 1
+		if x >= n.inner[0] && x < n.inner[1] {
+			count = min(n.Joined, n.inner[1]-x)
+		}
+		n.place(s, w, i, x, count)
+		x += count
 	}
 }
 
-// place runs the kernels of one row of the result of length elements.
-func (n *Taps) place(s *Session, w *worker, out Ptr, base, row, length int) {
-	taps := n.Kernel[0] * n.Kernel[1]
+// place runs the kernels on count neighbours from place x of line i on.
+func (n *Taps) place(s *Session, w *worker, i, x, count int) {
+	b, y := i/n.Windows[0], i%n.Windows[0]*n.Stride[0]-n.Pad[0]
+	left := x*n.Stride[1] - n.Pad[1]
+	taps, row := n.Kernel[0]*n.Kernel[1], n.Joined*n.Channels*4
 	for k := 0; k < taps; k += n.Each {
 		m := min(n.Each, taps-k)
 		p := 0
 		for t := k; t < k+m; t++ {
-			off := (t/n.Kernel[1]*n.Dil[0]*n.frame[1] + t%n.Kernel[1]*n.Dil[1]) * n.Channels * 4
-			w.ptrs[p] = At(n.X, base+off)
+			py, px := y+t/n.Kernel[1]*n.Dil[0], left+t%n.Kernel[1]*n.Dil[1]
+			if w.ptrs[p] = n.Edge; py >= 0 && py < n.In[0] && px >= 0 && px < n.In[1] {
+				w.ptrs[p] = At(n.X, ((b*n.In[0]+py)*n.In[1]+px)*n.Channels*4)
+			}
 			p++
 			if n.W != nil {
 				w.ptrs[p] = At(n.W, t*row)
 				p++
 			}
 		}
-		kernel := n.Kernels[1]
-		switch {
-		case k == 0 && k+m >= taps:
-			kernel = n.Kernels[3]
-		case k == 0:
-			kernel = n.Kernels[0]
-		case k+m >= taps:
-			kernel = n.Kernels[2]
-		}
-		if k+m >= taps && n.Bias != nil {
+		last := k+m >= taps
+		if last && n.Bias != nil {
 			w.ptrs[p] = n.Bias
 			p++
 		}
-		w.ptrs[p] = out
-		callRow(s.k.Rows[kernel], length, &w.ptrs)
+		w.ptrs[p] = At(n.Out, (i*n.Windows[1]+x)*n.Channels*4)
+		callRow(s.k.Rows[n.kernel(k == 0, last)], count*n.Channels, &w.ptrs)
 	}
+}
+
+// kernel is the row kernel for the first places, the last ones, both or neither.
+func (n *Taps) kernel(first, last bool) int {
+	switch {
+	case first && last:
+		return n.Kernels[3]
+	case first:
+		return n.Kernels[0]
+	case last:
+		return n.Kernels[2]
+	}
+	return n.Kernels[1]
 }

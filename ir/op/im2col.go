@@ -115,8 +115,8 @@ func readConv(c *ir.Import) error {
 	return c.Return1(convolve(c, x, w, c.Value(2)))
 }
 
-// fewChannels is up to how many input channels a convolution's windows are made from an image with the channels first: there is little
-// to gain from moving them.
+// fewChannels is up to how many input channels patches that do not overlap are made from an image with the channels first: there is
+// nothing to gain from moving them.
 const fewChannels = 4
 
 // convolve is a convolution in one of three forms, all of which give the channels last, and a transposition that puts them second again:
@@ -153,8 +153,8 @@ func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 	case groups == kernel[0] && kernel[1] == 1 && r == 2 && groups > 1:
 		taps := ir.NumElements(kernel[2:])
 		weights := b.transpose(b.reshape(w, dims(groups, taps)), 1, 0)
-		y = b.do(Depthwise, a, b.transpose(x, channelsLast(r)...), weights, nil)
-	case groups == 1 && kernel[1] > fewChannels:
+		y = b.do(Depthwise, DepthwiseAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, b.transpose(x, channelsLast(r)...), weights, nil)
+	case groups == 1 && !(kernel[1] <= fewChannels && a.Kernel == a.Strides):
 		rows := b.transpose(x, channelsLast(r)...)
 		if !oneByOne(a) {
 			rows = b.do(Patches, a, rows)

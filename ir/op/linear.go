@@ -17,6 +17,26 @@ type LinearAttr struct {
 	Last   bool    // the activation comes after the residual
 }
 
+// Take makes the elementwise node u the activation; it reports whether u is one.
+func (a *LinearAttr) Take(u *ir.Node) bool {
+	switch u.Op {
+	case Relu, Tanh, Sigmoid, HardSwish:
+	case Clamp:
+		at := u.Attr.(ClampAttr)
+		a.Lo, a.Hi = at.Lo, at.Hi
+	case LeakyRelu:
+		a.Alpha = u.Attr.(LeakyReluAttr).Alpha
+	case Gelu:
+		a.Tanh = u.Attr.(GeluAttr).Tanh
+	case Silu:
+		a.Alpha = u.Attr.(SiluAttr).Alpha
+	default:
+		return false
+	}
+	a.Act = u.Op.Name
+	return true
+}
+
 // Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual): x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
 // shape [n] or absent, residual of the result's shape or absent.
 var Linear = ir.NewOp("linear", "act(x W + bias) + residual, W constant", LinearAttr{})

@@ -13,9 +13,31 @@ import (
 // [batch, windows…, kernel*channels], with zeros where a window leaves the image. A Linear of it does not make the rows in memory.
 var Patches = ir.NewOp("patches", "the windows of an image with the channels last as rows", Im2ColAttr{})
 
+// DepthwiseAttr describes the windows, and the activation as LinearAttr does.
+type DepthwiseAttr struct {
+	Kernel, Strides, Dilations, Pads ir.IntList
+	Act                              string
+	Tanh                             bool
+	Alpha, Lo, Hi                    float32
+}
+
+// Windows are the windows alone, Epilogue the activation.
+func (a DepthwiseAttr) Windows() Im2ColAttr {
+	return Im2ColAttr{a.Kernel, a.Strides, a.Dilations, a.Pads}
+}
+func (a DepthwiseAttr) Epilogue() LinearAttr {
+	return LinearAttr{Act: a.Act, Tanh: a.Tanh, Alpha: a.Alpha, Lo: a.Lo, Hi: a.Hi}
+}
+
+// With is a with another activation.
+func (a DepthwiseAttr) With(l LinearAttr) DepthwiseAttr {
+	a.Act, a.Tanh, a.Alpha, a.Lo, a.Hi = l.Act, l.Tanh, l.Alpha, l.Lo, l.Hi
+	return a
+}
+
 // Depthwise is a convolution of every channel with weights of its own: x [batch, height, width, channels], weights [taps, channels],
-// bias [channels] or nil. A result is one chain of fused multiply-adds over the taps in order, from zero, plus the bias.
-var Depthwise = ir.NewOp("depthwise", "a convolution of every channel by itself", Im2ColAttr{})
+// bias [channels] or nil. A result is one chain of fused multiply-adds over the taps in order, from zero, plus the bias, and the activation.
+var Depthwise = ir.NewOp("depthwise", "a convolution of every channel by itself", DepthwiseAttr{})
 
 // PoolLast is Pool of an image with the channels last, [batch, height, width, channels].
 var PoolLast = ir.NewOp("poollast", "greatest element or mean of windows, channels last", PoolAttr{})
@@ -38,7 +60,7 @@ func init() {
 	Patches.Eval = evalPatches
 	Depthwise.Infer = func(n *ir.Node) error {
 		v, w := n.In[0], n.In[1]
-		a := n.Attr.(Im2ColAttr)
+		a := n.Attr.(DepthwiseAttr).Windows()
 		if len(n.In) != 3 || v.Elem != loop.F32 || w.Elem != loop.F32 || len(v.Shape) != 4 || len(w.Shape) != 2 || !w.Shape[0].Is(ir.NumElements(a.Kernel.List())) {
 			return fmt.Errorf("an image of rank %d and weights %v", len(v.Shape), w.Shape)
 		}
@@ -60,7 +82,8 @@ func init() {
 			bias = ir.Slice[float32](in[2])
 		}
 		channels := int(in[0].Shape[3])
-		return eachWindow(n, b, in[0], n.Attr.(Im2ColAttr), func(y, x []float32, tap int) {
+		act := EpilogueKernel(n.Attr.(DepthwiseAttr).Epilogue(), false, false)
+		return eachWindow(n, b, in[0], n.Attr.(DepthwiseAttr).Windows(), func(y, x []float32, tap int) {
 			for c := range y {
 				v := float32(0)
 				if x != nil {
@@ -71,6 +94,9 @@ func init() {
 		}, func(y []float32, _ int) {
 			for c := range bias {
 				y[c] += bias[c]
+			}
+			if err := act.Run(len(y), row(y), row(y)); err != nil {
+				panic(err) // two buffers for a kernel of two
 			}
 		}, 0)
 	}
@@ -121,32 +147,42 @@ func noPads(l ir.IntList) bool {
 	return true
 }
 
-// TapsKernel is the row kernel of a few places of a window: kind is dot (places and weights in turns), max or sum. first begins the result
-// from start, otherwise it goes on from what is there; last ends it: with a bias, or divided by divisor if that is not 0.
-func TapsKernel(kind string, places int, first, last, bias bool, divisor float32) *loop.Kernel {
-	b := loop.NewBuilder("taps_" + kind)
+// Taps describes the row kernel of a few places of a window. Kind is dot (places and weights in turns), max or sum. First begins the
+// result, otherwise it goes on from what is there; Last ends it: with a bias, divided by Divisor if that is not 0, and an activation.
+type Taps struct {
+	Kind        string
+	Places      int
+	First, Last bool
+	Bias        bool
+	Divisor     float32
+	Act         LinearAttr
+}
+
+// Kernel is the row kernel.
+func (t Taps) Kernel() *loop.Kernel {
+	b := loop.NewBuilder("taps_" + t.Kind)
 	var x, w []int
-	for range places {
+	for range t.Places {
 		x = append(x, b.Buffer(loop.Buf{Elem: loop.F32}))
-		if kind == "dot" {
+		if t.Kind == "dot" {
 			w = append(w, b.Buffer(loop.Buf{Elem: loop.F32}))
 		}
 	}
 	pb := 0
-	if last && bias {
+	if t.Last && t.Bias {
 		pb = b.Buffer(loop.Buf{Elem: loop.F32})
 	}
 	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
 	b.Loop(func() {
 		v := b.F(0)
-		if kind == "max" {
+		if t.Kind == "max" {
 			v = b.F(float32(math.Inf(-1)))
 		}
-		if !first {
+		if !t.First {
 			v = b.Load(y)
 		}
 		for i := range x {
-			switch kind {
+			switch t.Kind {
 			case "dot":
 				v = b.FMA(b.Load(x[i]), b.Load(w[i]), v)
 			case "max":
@@ -155,15 +191,25 @@ func TapsKernel(kind string, places int, first, last, bias bool, divisor float32
 				v = b.Add(v, b.Load(x[i]))
 			}
 		}
-		if last && bias {
-			v = b.Add(v, b.Load(pb))
-		}
-		if last && divisor != 0 {
-			v = b.Div(v, b.F(divisor))
+		if t.Last {
+			v = t.end(b, v, pb)
 		}
 		b.Store(y, v)
 	})
 	return b.Kernel()
+}
+
+func (t Taps) end(b *loop.Builder, v loop.Val, bias int) loop.Val {
+	if t.Bias {
+		v = b.Add(v, b.Load(bias))
+	}
+	if t.Divisor != 0 {
+		v = b.Div(v, b.F(t.Divisor))
+	}
+	if o, attr := t.Act.Activation(); o != nil {
+		v = o.Elem(b, &ir.Node{Op: o, Attr: attr}, []loop.Val{v})
+	}
+	return v
 }
 
 func evalPatches(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
