@@ -475,6 +475,10 @@ func modelFile(p *Plan, o Options) string {
 	w.f("// Model is a program ready to run.\ntype Model struct{ m *rt.Model }\n\n")
 	w.f("// New prepares the program; it is an error if this machine lacks what Options.ISA asks for.\nfunc New(o rt.Options) (*Model, error) {\n")
 	w.f("m, err := rt.NewModel(&Program, o)\nif err != nil {\nreturn nil, err\n}\nreturn &Model{m}, nil\n}\n\n")
+	if p.decoding() != nil {
+		w.f("// Decoder prepares the generation of tokens; extra holds the inputs beside tokens, mask, positions and caches, by number.\n")
+		w.f("func (m *Model) Decoder(extra map[int]*rt.Value) (*rt.Decoder, error) { return rt.NewDecoder(m.m, extra) }\n\n")
+	}
 	w.f("// Close ends the model's workers; no run may be in progress.\nfunc (m *Model) Close() { m.m.Close() }\n\n")
 	w.f("// Run computes the outputs. A run that has started is not interrupted.\nfunc (m *Model) Run(ctx context.Context, in In) (out Out, err error) {\n")
 	w.f("if err := ctx.Err(); err != nil {\nreturn out, err\n}\nc := m.m.Begin()\n")
@@ -491,6 +495,9 @@ func modelFile(p *Plan, o Options) string {
 		w.f("MayBeZero: []bool{%s},\n", zeros)
 	}
 	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
+	if d := p.decoding(); d != nil {
+		w.f("Decoding: %s,\n", d.source())
+	}
 	if p.Graph.Rounding != "" {
 		w.f("Rounding: %q,\n", p.Graph.Rounding)
 	}

@@ -77,7 +77,11 @@ func compile(t *testing.T, path string) *driver.Compiled {
 type programs struct {
 	machine
 	binary string
+	list   []*driver.Compiled
 }
+
+// path is the model file of program i.
+func (p programs) path(i int) string { return p.list[i].Path }
 
 // suites builds the models for every machine; suite for this one.
 func suites(t *testing.T, list []*driver.Compiled) []programs {
@@ -101,7 +105,7 @@ func suiteOn(t *testing.T, list []*driver.Compiled, m machine) programs {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return programs{m, s.Binary}
+	return programs{m, s.Binary, list}
 }
 
 // command runs program i with arguments.

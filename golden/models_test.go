@@ -159,11 +159,43 @@ func TestZooAccuracy(t *testing.T) {
 	}
 }
 
+// TestZooDigits reproduces the accuracy of the other digit models of the zoo.
+func TestZooDigits(t *testing.T) {
+	var compiled []*driver.Compiled
+	var dirs []string
+	for _, name := range []string{"digits-resnet", "digits-perceiver", "digits-swin"} {
+		dirs = append(dirs, shared(t, "zoo/"+name))
+		compiled = append(compiled, compile(t, filepath.Join(dirs[len(dirs)-1], "model.onnx")))
+	}
+	s := suite(t, compiled)
+	for i, dir := range dirs {
+		var about struct {
+			Accuracy map[string]any `json:"accuracy"`
+		}
+		data, err := os.ReadFile(filepath.Join(dir, "about.json"))
+		if err == nil {
+			err = json.Unmarshal(data, &about)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := digitsAccuracy(t, s, i, readNpz(t, filepath.Join(dir, "accuracy.npz")))
+		if want := about.Accuracy["model.onnx"]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: accuracy %v, want %v", dir, got, want)
+		}
+	}
+}
+
 func digitsAccuracy(t *testing.T, s programs, i int, set map[string]*rt.Value) any {
 	img, labels := set["images"], set["labels"]
-	x := &rt.Value{Elem: rt.F32, Shape: []int{img.Shape[0], 1, img.Shape[1], img.Shape[2]}}
-	for k := range img.Data {
-		x.Data = appendF32(x.Data, float32(img.At(k))/127.5-1)
+	channels := 1
+	if strings.Contains(s.path(i), "swin") {
+		channels = 3 // grey, three times
+	}
+	x := &rt.Value{Elem: rt.F32, Shape: []int{img.Shape[0], channels, img.Shape[1], img.Shape[2]}}
+	plane := img.Shape[1] * img.Shape[2]
+	for k := range img.Shape[0] * channels * plane {
+		x.Data = appendF32(x.Data, float32(img.At(k/(channels*plane)*plane+k%plane))/127.5-1)
 	}
 	logits := runOnce(t, s, i, x)
 	right := 0

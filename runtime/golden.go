@@ -114,6 +114,9 @@ func (m *Model) byName(ins []*Value) []*Value {
 func (m *Model) RunValues(ins []*Value) ([]*Value, error) {
 	c := m.Begin()
 	for i, v := range ins {
+		if v == nil && m.prog.Inputs[i].Fixed != "" {
+			continue
+		}
 		if v.Elem != m.prog.Inputs[i].Elem {
 			return nil, &InputError{fmt.Sprintf("input %q is %v, want %v", m.prog.Inputs[i].Name, v.Elem, m.prog.Inputs[i].Elem)}
 		}

@@ -38,6 +38,7 @@ type cli struct {
 	warmup  int
 	runs    int
 	kernels bool
+	gen     generation
 	args    []string
 }
 
@@ -59,16 +60,18 @@ var commands = map[string]struct {
 	help string
 	run  func(*cli) error
 }{
-	"run":   {"run once: -i NAME=FILE for every input, -o DIR writes every output as .npy", (*cli).run},
-	"test":  {"compare with data sets: DIR… hold test_data_set_*/{input,output}_N.pb", (*cli).test},
-	"bench": {"measure: --dim NAME=N sets the sizes of random inputs, --kernels lists the steps", (*cli).bench},
-	"info":  {"inputs, outputs, sizes and instruction sets", (*cli).info},
+	"run":      {"run once: -i NAME=FILE for every input, -o DIR writes every output as .npy", (*cli).run},
+	"test":     {"compare with data sets: DIR… hold test_data_set_*/{input,output}_N.pb", (*cli).test},
+	"bench":    {"measure: --dim NAME=N sets the sizes of random inputs, --kernels lists the steps", (*cli).bench},
+	"generate": {"generate tokens: --tokens N,N,… is the prompt, streamed to stdout as numbers", (*cli).generate},
+	"info":     {"inputs, outputs, sizes and instruction sets", (*cli).info},
 }
 
-const usage = `usage: %[1]s run|test|bench|info [flags]
+const usage = `usage: %[1]s run|test|bench|generate|info [flags]
   %[1]s run -i x=x.npy -o out        run once, outputs as .npy
   %[1]s test test_data_set_0         compare with expected outputs
   %[1]s bench --dim batch=1 --json   measure with random inputs
+  %[1]s generate --tokens 5,7 --max 9  generate with a decoder
   %[1]s info                         what this program is
 `
 
@@ -122,6 +125,9 @@ func (c *cli) flags(cmd, help string) *flag.FlagSet {
 	fs.IntVar(&c.warmup, "warmup", 3, "runs before measuring")
 	fs.IntVar(&c.runs, "runs", 20, "runs measured")
 	fs.BoolVar(&c.kernels, "kernels", false, "list the steps' times")
+	if cmd == "generate" {
+		c.gen.flags(fs)
+	}
 	return fs
 }
 
@@ -234,7 +240,7 @@ func (c *cli) readInputs() ([]*Value, error) {
 		ins[i] = v
 	}
 	for i, v := range ins {
-		if v == nil {
+		if v == nil && c.p.Inputs[i].Fixed == "" {
 			return nil, &InputError{fmt.Sprintf("input %q is not given (-i NAME=FILE)", c.p.Inputs[i].Name)}
 		}
 	}

@@ -106,8 +106,9 @@ type Program struct {
 	Digest          string
 	Inputs, Outputs []Port
 	Symbols, Facts  []string
-	MayBeZero       []bool // of the symbols; nil if none may be 0
-	Counted         int    // how many symbols, the last ones, are found while the program runs
+	MayBeZero       []bool    // of the symbols; nil if none may be 0
+	Counted         int       // how many symbols, the last ones, are found while the program runs
+	Decoding        *Decoding // if the program is a decoder
 	Steps           []StepName
 	Slots           int
 	OutSlots        []int

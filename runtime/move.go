@@ -194,6 +194,10 @@ func (s *Session) im2colTask(_, i int) {
 					p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
 					inside := p0 >= 0 && p0 < c.In[0] && p1 >= 0 && p1 < c.In[1]
 					line := (((b*c.Channels+ch)*c.In[0]+p0)*c.In[1] + p1) * c.In[2]
+					if p2 := w2*c.Stride[2] - c.Pad[2]; inside && c.Dil[2] == 1 && p2 >= 0 && p2+c.Kernel[2] <= c.In[2] {
+						at += copy(out[at:at+c.Kernel[2]], unsafe.Slice((*float32)(At(c.X, (line+p2)*4)), c.Kernel[2]))
+						continue
+					}
 					for k2 := range c.Kernel[2] {
 						p2 := w2*c.Stride[2] - c.Pad[2] + k2*c.Dil[2]
 						out[at] = 0

@@ -183,6 +183,35 @@ func (c *benchCmd) Run() error {
 	return c.passOn(c.Model, false, args)
 }
 
+type generateCmd struct {
+	Model       string            `arg:"" help:"The model, or a folder that holds model.onnx: a decoder."`
+	Tokens      []string          `required:"" sep:"none" help:"A prompt as token numbers; may repeat." placeholder:"N,N,…"`
+	Inputs      map[string]string `short:"i" name:"input" help:"An input that stays the same, such as an encoder's states." placeholder:"NAME=FILE"`
+	Max         int               `help:"The most tokens to generate." default:"64"`
+	Batch       bool              `help:"Generate from all prompts in one batch."`
+	Stop        string            `help:"Tokens that end a generation." placeholder:"N,N,…"`
+	Temperature float64           `help:"0 takes the most likely token."`
+	TopK        int               `help:"Choose among so many tokens; 0 for all."`
+	TopP        float64           `help:"Choose among the likeliest tokens of this share; 0 for all."`
+	Seed        uint64            `help:"Of the choices."`
+	modelFlags
+}
+
+func (c *generateCmd) Run() error {
+	args := append(c.programFlags("generate"), "--max", strconv.Itoa(c.Max), "--stop", c.Stop, "--temperature", fmt.Sprint(c.Temperature),
+		"--top-k", strconv.Itoa(c.TopK), "--top-p", fmt.Sprint(c.TopP), "--seed", fmt.Sprint(c.Seed))
+	if c.Batch {
+		args = append(args, "--batch")
+	}
+	for _, t := range c.Tokens {
+		args = append(args, "--tokens", t)
+	}
+	for name, file := range c.Inputs {
+		args = append(args, "-i", name+"="+file)
+	}
+	return c.passOn(c.Model, true, args)
+}
+
 type explainCmd struct {
 	Model string `arg:"" help:"The model, or a folder that holds model.onnx."`
 	modelFlags

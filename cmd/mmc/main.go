@@ -18,14 +18,15 @@ import (
 )
 
 var cli struct {
-	Build   buildCmd   `cmd:"" help:"Compile a model to a standalone binary. Example: mmc build model.onnx -o embed"`
-	Emit    emitCmd    `cmd:"" help:"Write the model as a Go module with a typed API. Example: mmc emit model.onnx -o ./embed"`
-	Run     runCmd     `cmd:"" help:"Compile (cached) and run once. Example: mmc run model.onnx -i x=x.npy -o out"`
-	Test    testCmd    `cmd:"" help:"Compare with expected outputs. Example: mmc test models/*"`
-	Bench   benchCmd   `cmd:"" help:"Measure. Example: mmc bench model.onnx --dim batch=1 --dim sequence=128 --kernels"`
-	Explain explainCmd `cmd:"" help:"Say what was fused, what nearly was, kernels, work and memory. Example: mmc explain model.onnx"`
-	Opt     optCmd     `cmd:"" help:"Print the graph after all passes, or after one. Example: mmc opt model.onnx --after layernorm"`
-	Ops     opsCmd     `cmd:"" help:"List operators, opsets, types and targets."`
+	Build    buildCmd    `cmd:"" help:"Compile a model to a standalone binary. Example: mmc build model.onnx -o embed"`
+	Emit     emitCmd     `cmd:"" help:"Write the model as a Go module with a typed API. Example: mmc emit model.onnx -o ./embed"`
+	Run      runCmd      `cmd:"" help:"Compile (cached) and run once. Example: mmc run model.onnx -i x=x.npy -o out"`
+	Test     testCmd     `cmd:"" help:"Compare with expected outputs. Example: mmc test models/*"`
+	Generate generateCmd `cmd:"" help:"Compile (cached) and generate tokens with a decoder. Example: mmc generate gpt2 --tokens 464,3280,318 --max 20 --temperature 0.8 --top-p 0.9"`
+	Bench    benchCmd    `cmd:"" help:"Measure. Example: mmc bench model.onnx --dim batch=1 --dim sequence=128 --kernels"`
+	Explain  explainCmd  `cmd:"" help:"Say what was fused, what nearly was, kernels, work and memory. Example: mmc explain model.onnx"`
+	Opt      optCmd      `cmd:"" help:"Print the graph after all passes, or after one. Example: mmc opt model.onnx --after layernorm"`
+	Ops      opsCmd      `cmd:"" help:"List operators, opsets, types and targets."`
 }
 
 func main() {

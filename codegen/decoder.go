@@ -1,0 +1,158 @@
+package codegen
+
+import (
+	"fmt"
+	"strings"
+
+	"mmc/ir"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// decoding is a decoder's ports: see rt.Decoding.
+type decoding struct {
+	ids, mask, positions, logits int
+	past, present                []int
+	axis                         int
+	most                         int64
+}
+
+// decoding finds out from shapes and uses whether the graph is a decoder, and which port is what; nil if it is none. Token ids are
+// numbers [batch, rows] that pick rows of a table; scores are [batch, rows, vocabulary] over the same rows; a cache grows by as many.
+func (p *Plan) decoding() *decoding {
+	d := &decoding{ids: -1, mask: -1, positions: -1, logits: -1}
+	picks := tableRows(p.Graph)
+	best := int64(0)
+	for i, v := range p.Graph.Inputs {
+		if rows := picks[v]; len(v.Shape) == 2 && v.Elem.Integer() && rows > best {
+			d.ids, best = i, rows
+		}
+	}
+	if d.ids < 0 {
+		return nil
+	}
+	ids := p.Graph.Inputs[d.ids]
+	d.pairCaches(p.Graph, ids)
+	for i, v := range p.Graph.Outputs {
+		if len(v.Shape) == 3 && v.Elem.String() == "f32" && d.logits < 0 && v.Shape[0] == ids.Shape[0] && v.Shape[1] == ids.Shape[1] {
+			if n, ok := v.Shape[2].Const(); ok && n >= best {
+				d.logits = i
+			}
+		}
+	}
+	if d.logits < 0 {
+		return nil
+	}
+	for i, v := range p.Graph.Inputs {
+		if i == d.ids || len(v.Shape) != 2 || v.Shape[0] != ids.Shape[0] || v.Elem.Float() {
+			continue
+		}
+		switch {
+		case v.Shape[1] == ids.Shape[1] && d.positions < 0 && (picks[v] > 0 || len(d.past) > 0):
+			d.positions = i
+		case d.mask < 0 && (v.Shape[1] == ids.Shape[1] || len(d.past) > 0):
+			d.mask = i
+		}
+	}
+	d.most = d.room(p, ids)
+	return d
+}
+
+// pairCaches finds inputs and outputs that differ in one axis, which the output has longer by the number of tokens.
+func (d *decoding) pairCaches(g *ir.Graph, ids *ir.Value) {
+	used := map[int]bool{}
+	for i, v := range g.Inputs {
+		if !v.Elem.Float() || len(v.Shape) < 3 {
+			continue
+		}
+		for k, w := range g.Outputs {
+			if axis := grows(v, w, ids.Shape[1]); axis > 0 && !used[k] && (len(d.past) == 0 || axis == d.axis) {
+				used[k] = true
+				d.past, d.present, d.axis = append(d.past, i), append(d.present, k), axis
+				break
+			}
+		}
+	}
+}
+
+// grows is the axis along which w is longer than v by n, or may be; 0 if there is none.
+func grows(v, w *ir.Value, n sym.Dim) int {
+	if v.Elem != w.Elem || len(v.Shape) != len(w.Shape) {
+		return 0
+	}
+	axis := 0
+	for a, s := range v.Shape {
+		if s == w.Shape[a] {
+			continue
+		}
+		if list := s.Symbols(); axis > 0 || a == 0 || len(list) != 1 || !sym.MayBeZero(list[0]) {
+			return 0
+		}
+		axis = a
+	}
+	if axis > 0 && w.Shape[axis] != v.Shape[axis].Add(n) {
+		return 0
+	}
+	return axis
+}
+
+// tableRows maps inputs that pick rows of constant tables, alone or after a conversion, to the most rows of such a table.
+func tableRows(g *ir.Graph) map[*ir.Value]int64 {
+	out := map[*ir.Value]int64{}
+	note := func(table, index *ir.Value) {
+		for index.Def != nil && len(index.Def.In) > 0 && (index.Def.Op == op.Cast || index.Def.Op == op.Reshape || index.Def.Op == op.Where || index.Def.Op == op.Add) {
+			next := index.Def.In[0]
+			if index.Def.Op == op.Where {
+				next = index.Def.In[2]
+			}
+			index = next
+		}
+		if table.Const != nil && len(table.Shape) == 2 {
+			out[index] = max(out[index], table.Const.Shape[0])
+		}
+	}
+	for _, n := range g.Nodes {
+		switch n.Op {
+		case op.Gather:
+			if n.Attr.(op.GatherAttr).Axis == 0 {
+				note(n.In[0], n.In[1])
+			}
+		case op.Embedding:
+			for i := 0; i+1 < len(n.In); i += 2 {
+				note(n.In[i], n.In[i+1])
+			}
+		}
+	}
+	return out
+}
+
+// room is how many tokens the program's facts allow, if they say: a limit on the rows, alone or with the cache.
+func (d *decoding) room(p *Plan, ids *ir.Value) int64 {
+	total := ids.Shape[1]
+	if len(d.past) > 0 {
+		total = total.Add(p.Graph.Inputs[d.past[0]].Shape[d.axis])
+	}
+	most := int64(0)
+	for _, r := range p.Graph.Requires {
+		n, ok := r.Large.Const()
+		if ok && (r.Small == total || r.Small == ids.Shape[1]) && (most == 0 || n < most) {
+			most = n
+		}
+	}
+	return most
+}
+
+// source prints it as a literal.
+func (d *decoding) source() string {
+	list := func(v []int) string {
+		return "[]int{" + strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]") + "}"
+	}
+	s := fmt.Sprintf("&rt.Decoding{IDs: %d, Mask: %d, Positions: %d, Logits: %d", d.ids, d.mask, d.positions, d.logits)
+	if len(d.past) > 0 {
+		s += fmt.Sprintf(", Past: %s, Present: %s, PastAxis: %d", list(d.past), list(d.present), d.axis)
+	}
+	if d.most > 0 {
+		s += fmt.Sprintf(", Most: %d", d.most)
+	}
+	return s + "}"
+}

@@ -1,0 +1,276 @@
+package rt
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"unsafe"
+)
+
+// Decoding says which inputs and outputs of a program make it a decoder: numbers of ports, -1 for none.
+type Decoding struct {
+	IDs, Mask, Positions int
+	Logits               int   // [batch, rows, vocabulary]
+	Past, Present        []int // caches, in pairs; none if the program reads all tokens in every step
+	PastAxis             int   // of the caches: the one that grows
+	Most                 int   // tokens that the program has room for; 0 if it does not say
+}
+
+// Decoder generates tokens with a model. It belongs to one goroutine. The caches stay where the last step left them; a step reads them
+// there and leaves the longer ones in the memory of its own run, so that two runs' memory serves a whole generation.
+type Decoder struct {
+	m     *Model
+	d     *Decoding
+	extra map[int]*Value // inputs that stay the same, such as an encoder's states
+
+	batch  int
+	tokens [][]int64 // all of each sequence; shorter prompts are filled up on the left
+	pad    []int     // how many of a sequence's first tokens are filling
+	seen   int       // tokens that the caches hold
+	last   Result    // the step that holds the caches
+	held   bool
+	ids    []int64
+	mask   []int64
+	pos    []int64
+	narrow []int32 // the same for inputs of i32
+	logits []float32
+}
+
+// ErrNoDecoder is the error for a program that is no decoder.
+var ErrNoDecoder = errors.New("this program is no decoder: it has no input of token ids with an output of a score for each of a vocabulary")
+
+// NewDecoder prepares generation with a model; extra holds the inputs beside tokens, mask, positions and caches, by number.
+func NewDecoder(m *Model, extra map[int]*Value) (*Decoder, error) {
+	d := m.prog.Decoding
+	if d == nil {
+		return nil, ErrNoDecoder
+	}
+	for i, p := range m.prog.Inputs {
+		if !d.feeds(i) && extra[i] == nil && p.Fixed == "" {
+			return nil, &InputError{fmt.Sprintf("input %q is not given", p.Name)}
+		}
+	}
+	return &Decoder{m: m, d: d, extra: extra}, nil
+}
+
+// feeds reports whether the decoder itself makes input i.
+func (d *Decoding) feeds(i int) bool {
+	for _, k := range d.Past {
+		if k == i {
+			return true
+		}
+	}
+	return i == d.IDs || i == d.Mask || i == d.Positions
+}
+
+// Begin starts anew with a batch of prompts, none of them empty. Prompts of different length need a program with a mask and positions.
+func (d *Decoder) Begin(prompts [][]int64) error {
+	d.Release()
+	longest := 0
+	for _, p := range prompts {
+		longest = max(longest, len(p))
+	}
+	d.batch, d.seen = len(prompts), 0
+	d.tokens, d.pad = d.tokens[:0], d.pad[:0]
+	for _, p := range prompts {
+		if len(p) == 0 {
+			return &InputError{"a prompt is empty"}
+		}
+		if len(p) < longest && (d.d.Mask < 0 || d.d.Positions < 0) {
+			return &InputError{"prompts of different length need a program with a mask and positions"}
+		}
+		d.pad = append(d.pad, longest-len(p))
+		d.tokens = append(d.tokens, append(make([]int64, longest-len(p), longest+64), p...))
+	}
+	if d.batch == 0 {
+		return &InputError{"there is no prompt"}
+	}
+	return nil
+}
+
+// Release gives the caches' memory back.
+func (d *Decoder) Release() {
+	if d.held {
+		d.last.Release()
+	}
+	d.held = false
+}
+
+// Append adds a token to every sequence.
+func (d *Decoder) Append(next []int64) {
+	for i, t := range next {
+		d.tokens[i] = append(d.tokens[i], t)
+	}
+}
+
+// Step runs the program on the tokens that it has not seen and gives the scores of what comes next, a row for each sequence. They belong
+// to the decoder and are good until the next step.
+func (d *Decoder) Step() ([][]float32, error) {
+	total := len(d.tokens[0])
+	if len(d.d.Past) == 0 {
+		d.seen = 0
+	}
+	if d.d.Most > 0 && total > d.d.Most {
+		return nil, &InputError{fmt.Sprintf("%d tokens are more than the %d that the model has room for", total, d.d.Most)}
+	}
+	rows := total - d.seen
+	c := d.m.Begin()
+	d.bind(c, rows, total)
+	r, err := c.Run()
+	if err != nil {
+		return nil, err
+	}
+	d.Release()
+	d.last, d.held, d.seen = r, true, total
+	return d.scores(&r, rows), nil
+}
+
+// bind gives the call its inputs: rows new tokens of each sequence, total with those before.
+func (d *Decoder) bind(c *Call, rows, total int) {
+	d.ids, d.mask, d.pos = d.ids[:0], d.mask[:0], d.pos[:0]
+	for i, t := range d.tokens {
+		for k := total - rows; k < total; k++ {
+			d.ids, d.pos = append(d.ids, t[k]), append(d.pos, int64(max(k-d.pad[i], 0)))
+		}
+		for k := range total {
+			d.mask = append(d.mask, int64(b2i(k >= d.pad[i])))
+		}
+	}
+	d.narrow = d.narrow[:0]
+	d.integers(c, d.d.IDs, d.ids, rows)
+	d.integers(c, d.d.Mask, d.mask, total)
+	d.integers(c, d.d.Positions, d.pos, rows)
+	for i, v := range d.extra {
+		c.BindBytes(i, v.Data, v.Shape)
+	}
+	for k, i := range d.d.Past {
+		d.bindPast(c, i, d.d.Present[k])
+	}
+}
+
+// integers binds numbers to input i, of whatever integer type it is.
+func (d *Decoder) integers(c *Call, i int, v []int64, cols int) {
+	if i < 0 {
+		return
+	}
+	shape := []int{d.batch, cols}
+	switch d.m.prog.Inputs[i].Elem {
+	case I32:
+		at := len(d.narrow)
+		for _, x := range v {
+			d.narrow = append(d.narrow, int32(x))
+		}
+		n := d.narrow[at:]
+		c.BindBytes(i, unsafe.Slice((*byte)(Ptr(unsafe.SliceData(n))), 4*len(n)), shape)
+	case F32:
+		f := make([]float32, len(v))
+		for k, x := range v {
+			f[k] = float32(x)
+		}
+		Bind(c, i, Tensor[float32]{f, shape})
+	case BOOL:
+		f := make([]bool, len(v))
+		for k, x := range v {
+			f[k] = x != 0
+		}
+		Bind(c, i, Tensor[bool]{f, shape})
+	default:
+		Bind(c, i, Tensor[int64]{v, shape})
+	}
+}
+
+// bindPast gives cache i what the last step left as output out, or an empty cache.
+func (d *Decoder) bindPast(c *Call, i, out int) {
+	if d.held {
+		data, shape := d.last.OutBytes(out)
+		c.BindBytes(i, data, shape)
+		return
+	}
+	shape := make([]int, len(d.m.prog.Inputs[i].Axes))
+	for a, ax := range d.m.prog.Inputs[i].Axes {
+		shape[a] = ax.Const
+	}
+	shape[0], shape[d.d.PastAxis] = d.batch, 0
+	c.BindBytes(i, nil, shape)
+}
+
+// scores copies the last row of every sequence.
+func (d *Decoder) scores(r *Result, rows int) [][]float32 {
+	t := Output[float32](r, d.d.Logits)
+	vocab := t.Shape[len(t.Shape)-1]
+	each := len(t.Data) / d.batch
+	d.logits = append(d.logits[:0], make([]float32, 0, d.batch*vocab)...)
+	out := make([][]float32, d.batch)
+	for i := range out {
+		d.logits = append(d.logits, t.Data[(i+1)*each-vocab:(i+1)*each]...)
+		out[i] = d.logits[i*vocab : (i+1)*vocab]
+	}
+	return out
+}
+
+// Sampling says how the next token is chosen. The zero value takes the most likely.
+type Sampling struct {
+	Temperature float64 // 0: the most likely token
+	TopK        int     // 0: no limit
+	TopP        float64 // 0: no limit
+	Seed        uint64
+}
+
+// Sampler chooses tokens. The same seed gives the same tokens.
+type Sampler struct {
+	o     Sampling
+	rng   *rand.Rand
+	order []int
+	p     []float64
+}
+
+// NewSampler starts a sequence of choices.
+func NewSampler(o Sampling) *Sampler {
+	return &Sampler{o: o, rng: rand.New(rand.NewPCG(o.Seed, 0x9e3779b97f4a7c15))}
+}
+
+// Next chooses from the scores of a vocabulary.
+func (s *Sampler) Next(logits []float32) int64 {
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	if s.o.Temperature <= 0 {
+		return int64(best)
+	}
+	s.order = s.order[:0]
+	for i := range logits {
+		s.order = append(s.order, i)
+	}
+	sort.SliceStable(s.order, func(i, j int) bool { return logits[s.order[i]] > logits[s.order[j]] })
+	n := len(s.order)
+	if s.o.TopK > 0 {
+		n = min(n, s.o.TopK)
+	}
+	s.p = s.p[:0]
+	sum := 0.0
+	for _, i := range s.order[:n] {
+		p := math.Exp(float64(logits[i]-logits[best]) / s.o.Temperature)
+		s.p, sum = append(s.p, p), sum+p
+	}
+	if s.o.TopP > 0 && s.o.TopP < 1 {
+		part := 0.0
+		for k, p := range s.p {
+			if part += p; part >= s.o.TopP*sum {
+				n, sum = k+1, part
+				break
+			}
+		}
+	}
+	x := s.rng.Float64() * sum
+	for k, p := range s.p[:n] {
+		if x -= p; x < 0 {
+			return int64(s.order[k])
+		}
+	}
+	return int64(s.order[n-1])
+}
