@@ -45,6 +45,9 @@ func (s *Session) room(bytes int) (Ptr, error) {
 	if m.workBytes >= bytes {
 		return m.work, nil
 	}
+	if err := s.dev.Wait(); err != nil { // what is in flight may read it
+		return nil, err
+	}
 	s.dev.Free(m.work)
 	m.work, m.workBytes = nil, 0
 	p, err := s.dev.Alloc(bytes)

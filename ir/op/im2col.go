@@ -160,6 +160,10 @@ func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 			rows = b.do(Patches, a, rows)
 		}
 		y = b.do(MatMul, nil, rows, b.transpose(b.reshape(b.transpose(w, channelsLast(r)...), dims(w.Shape[0], sym.Product(w.Shape[1:]))), 1, 0))
+	case groups == 1:
+		rows := b.do(Im2Col, a, x)
+		depth := sym.Product(w.Shape[1:])
+		y = b.do(MatMul, nil, b.reshape(rows, dims(x.Shape[0], win, depth)), b.transpose(b.reshape(w, dims(w.Shape[0], depth)), 1, 0))
 	default:
 		rows, err := convRows(c, x, w, a, groups)
 		if err != nil {
@@ -208,51 +212,20 @@ func channelsSecond(r int) []int64 {
 	return perm
 }
 
-// convRows is the convolution as rows: [batch, windows, output channels].
+// convRows is the convolution of groups as rows, [batch, windows, output channels]: a batch of products.
 func convRows(c *ir.Import, x, w *ir.Value, a Im2ColAttr, groups int64) (*ir.Value, error) {
-	g, batch := sym.Const(groups), x.Shape[0]
-	if groups > 1 {
-		var err error
-		if x, err = reshape(c, x, append([]sym.Dim{batch.Mul(g), w.Shape[1]}, x.Shape[2:]...)); err != nil {
-			return nil, err
-		}
-	}
-	rows, err := c.Emit1(Im2Col, a, x)
-	if err != nil {
-		return nil, err
-	}
+	b := &builder{c: c}
+	batch := x.Shape[0]
 	outs, _ := w.Shape[0].Const()
-	each := sym.Const(outs / groups)
 	depth := sym.Product(w.Shape[1:])
-	if groups == 1 {
-		mat, err := reshape(c, w, []sym.Dim{w.Shape[0], depth})
-		if err == nil {
-			mat, err = transpose(c, mat, 1, 0)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return c.Emit1(MatMul, nil, rows, mat)
+	rows := b.do(Im2Col, a, b.reshape(x, dims(batch.Mul(sym.Const(groups)), w.Shape[1], x.Shape[2:])))
+	if b.err != nil {
+		return nil, b.err
 	}
 	windows := rows.Shape[1]
-	if rows, err = reshape(c, rows, []sym.Dim{batch, g, windows, depth}); err != nil {
-		return nil, err
-	}
-	mat, err := reshape(c, w, []sym.Dim{g, each, depth})
-	if err == nil {
-		mat, err = transpose(c, mat, 0, 2, 1)
-	}
-	if err != nil {
-		return nil, err
-	}
-	y, err := c.Emit1(MatMul, nil, rows, mat)
-	if err == nil {
-		y, err = transpose(c, y, 0, 2, 1, 3)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return reshape(c, y, []sym.Dim{batch, windows, w.Shape[0]})
+	mat := b.transpose(b.reshape(w, dims(groups, outs/groups, depth)), 0, 2, 1)
+	y := b.do(MatMul, nil, b.reshape(rows, dims(batch, groups, windows, depth)), mat)
+	return b.reshape(b.transpose(y, 0, 2, 1, 3), dims(batch, windows, w.Shape[0])), b.err
 }
 
 func windowAttr(c *ir.Import, spatial []sym.Dim, kernel []int64) (Im2ColAttr, error) {
