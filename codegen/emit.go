@@ -21,6 +21,8 @@ type Options struct {
 	Module  string // module path, default "model"
 
 	Accelerator *Accelerator // nil for the CPU alone
+
+	Lead int // bytes before the weights in their file
 }
 
 func (o *Options) defaults() {
@@ -523,6 +525,9 @@ func typeText(v *ir.Value) string {
 func weightsFile(p *Plan, o Options) string {
 	if p.WeightBytes() == 0 {
 		return header + "package " + o.Package + "\n\nvar weights string\n"
+	}
+	if o.Lead > 0 {
+		return fmt.Sprintf("%spackage %s\n\nimport _ \"embed\"\n\n//go:embed weights.bin\nvar file string\n\n// weights begin where the linker puts the file plus %d bytes: at a whole cache line.\nvar weights = file[%d:]\n", header, o.Package, o.Lead, o.Lead)
 	}
 	return header + "package " + o.Package + "\n\nimport _ \"embed\"\n\n//go:embed weights.bin\nvar weights string\n"
 }

@@ -116,6 +116,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		return l.lowerMatMul(n)
 	case n.Op == op.Attention:
 		l.lowerAttention(n)
+	case n.Op == op.WindowAttention:
+		l.lowerWindowAttention(n)
 	case n.Op == op.Gather:
 		l.lowerGather(n)
 	case n.Op == op.GatherElements:

@@ -17,6 +17,8 @@ var Pipeline = []Pass{
 	Attention,    // before Linear: products of two computed operands belong to it
 	Simplify2,    // transposes that Attention has put next to others
 	Linear,       //
+	Windows,      // before Residual: it moves the output's projection past the moves that end at the residual sum
+	Simplify3,    // reshapes that it has put next to others
 	Activation,   // act(linear)
 	Residual,     // linear + x
 	Activation2,  // act(linear + x)

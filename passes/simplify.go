@@ -14,6 +14,9 @@ var Simplify = Rewrite("simplify", "removes steps that do nothing and merges mov
 // Simplify2 is Simplify again, after the attention pass.
 var Simplify2 = Rewrite("simplify2", "simplify, after attention", simplifyRules...)
 
+// Simplify3 is Simplify again, after the windows pass.
+var Simplify3 = Rewrite("simplify3", "simplify, after windows", simplifyRules...)
+
 var simplifyRules = []Rule{
 	{Root: func() *ir.Op { return op.Reshape }, Try: simplifyReshape},
 	{Root: func() *ir.Op { return op.Transpose }, Try: simplifyTranspose},

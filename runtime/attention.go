@@ -16,12 +16,17 @@ type Attention struct {
 	Batch, Heads, M, S, D, E int
 	Q, K, V, Out, Mask       View
 	Softmax                  int
+
+	// Windows, if not 0, is how many batch entries, windows of an image, share one stretch of Q, K, V and Out: row r of window n is row
+	// Rows[n*M+r], an int64, of the image. Batch strides are of images then, the mask's of windows; M is S.
+	Windows int
+	Rows    Ptr
 }
 
 // Attention runs the operator.
 func (s *Session) Attention(a Attention) {
 	s.att = a
-	if s.dev != nil && s.dev.Attention(&s.att) {
+	if s.dev != nil && a.Windows == 0 && s.dev.Attention(&s.att) {
 		return
 	}
 	s.enter()
@@ -42,8 +47,70 @@ func (a *Attention) splits(threads int) int {
 
 // attentionTask does some rows of one head: the keys and values go into panels, then for a few rows at a time the scores, their
 // softmax and the product with the values stay in the cache.
+// windowTask is attentionTask for one head of one window: the window's rows are gathered from the image and the result's rows go back to
+// where they came from, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021).
+func (s *Session) windowTask(worker, i int) {
+	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
+	parts := a.splits(s.threads())
+	if i%parts != 0 {
+		return // a window is too small to be cut
+	}
+	b, h := i/parts/a.Heads, i/parts%a.Heads
+	image, window := b/a.Windows, b%a.Windows
+	rows := unsafe.Slice((*int64)(At(a.Rows, window*a.M*8)), a.M)
+	sp, ep := (a.S+Lanes-1)/Lanes, (a.E+Lanes-1)/Lanes
+	ld := sp*Lanes + Lanes
+	qn, kn, vn := a.M*a.D, sp*Lanes*a.D, ep*Lanes*a.S
+	mem := w.scratchFor(qn + kn + vn + a.M*(ld+ep*Lanes))
+	q, kp, vp := mem[:qn], mem[qn:qn+kn], mem[qn+kn:qn+kn+vn]
+	scores := mem[qn+kn+vn : qn+kn+vn+a.M*ld]
+	out := mem[qn+kn+vn+a.M*ld:]
+	for r, at := range rows {
+		copy(q[r*a.D:(r+1)*a.D], unsafe.Slice((*float32)(a.Q.at(image, h, int(at))), a.D))
+	}
+	a.packWindow(kp, vp, rows, image, h)
+	t := Tile{K: a.D, A: Ptr(unsafe.SliceData(q)), LDA: a.D * 4, B: Ptr(unsafe.SliceData(kp)), BStep: a.D * Lanes * 4,
+		C: Ptr(unsafe.SliceData(scores)), LDC: ld * 4}
+	g.block(w, &t, a.S, 0, a.M, 0, sp)
+	s.softmaxRows(w, b, h, 0, a.M, ld, scores)
+	t = Tile{K: a.S, A: Ptr(unsafe.SliceData(scores)), LDA: ld * 4, B: Ptr(unsafe.SliceData(vp)), BStep: a.S * Lanes * 4,
+		C: Ptr(unsafe.SliceData(out)), LDC: ep * Lanes * 4}
+	g.block(w, &t, a.E, 0, a.M, 0, ep)
+	for r, at := range rows {
+		copy(unsafe.Slice((*float32)(a.Out.at(image, h, int(at))), a.E), out[r*ep*Lanes:])
+	}
+}
+
+// packWindow packs a window's keys and values.
+func (a *Attention) packWindow(kp, vp []float32, rows []int64, image, h int) {
+	var from [Lanes]Ptr
+	for p := 0; p < len(rows); p += Lanes {
+		n := min(Lanes, len(rows)-p)
+		for c, at := range rows[p : p+n] {
+			from[c] = a.K.at(image, h, int(at))
+		}
+		columns(kp[p*a.D:(p+Lanes)*a.D], &from, n)
+	}
+	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
+	for r, at := range rows {
+		v := a.V.at(image, h, int(at))
+		for e := 0; e < a.E; e += Lanes {
+			to := vp[(e/Lanes*a.S+r)*Lanes:][:Lanes]
+			if e+Lanes <= a.E {
+				*(*[Lanes]float32)(to) = *(*[Lanes]float32)(At(v, e*4))
+				continue
+			}
+			copy(to, unsafe.Slice((*float32)(At(v, e*4)), a.E-e))
+		}
+	}
+}
+
 func (s *Session) attentionTask(worker, i int) {
 	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
+	if a.Windows > 0 {
+		s.windowTask(worker, i)
+		return
+	}
 	parts := a.splits(s.threads())
 	part := i % parts
 	b, h := i/parts/a.Heads, i/parts%a.Heads
@@ -75,6 +142,9 @@ func (s *Session) softmaxRows(w *worker, b, h, r, n, ld int, scores []float32) {
 		row := Ptr(&scores[i*ld])
 		w.ptrs[0] = row
 		if a.Mask.P != nil {
+			if a.Windows > 0 {
+				b %= a.Windows
+			}
 			w.ptrs[1], w.ptrs[2] = a.Mask.at(b, h, r+i), row
 		} else {
 			w.ptrs[1] = row
@@ -85,19 +155,43 @@ func (s *Session) softmaxRows(w *worker, b, h, r, n, ld int, scores []float32) {
 
 // packKeys lays rows of keys out as the columns of panels: the transposed matrix, [panel][d][16].
 func packKeys(dst []float32, src Ptr, s, d, stride int) {
+	var from [Lanes]Ptr
 	for p := 0; p < s; p += Lanes {
-		panel := dst[p*d : (p+Lanes)*d]
-		for c := range Lanes {
-			if p+c >= s {
-				for j := range d {
-					panel[j*Lanes+c] = 0
+		n := min(Lanes, s-p)
+		for c := range n {
+			from[c] = At(src, (p+c)*stride*4)
+		}
+		columns(dst[p*d:(p+Lanes)*d], &from, n)
+	}
+}
+
+// columns makes n rows the columns of a panel, and columns of zeros behind them.
+func columns(panel []float32, from *[Lanes]Ptr, n int) {
+	var zero float32
+	if n < Lanes {
+		for j := range len(panel) / Lanes {
+			out := (*[Lanes]float32)(panel[j*Lanes:])
+			for c := range out {
+				out[c] = zero
+				if c < n {
+					out[c] = *(*float32)(At(from[c], j*4))
 				}
-				continue
-			}
-			row := unsafe.Slice((*float32)(At(src, (p+c)*stride*4)), d)
-			for j, x := range row {
-				panel[j*Lanes+c] = x
 			}
 		}
+		return
+	}
+	a, b, c, d, e, f, g, h := from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]
+	for j := range len(panel) / Lanes {
+		out := (*[Lanes]float32)(panel[j*Lanes:])
+		at := j * 4
+		out[0], out[1], out[2], out[3] = *(*float32)(At(a, at)), *(*float32)(At(b, at)), *(*float32)(At(c, at)), *(*float32)(At(d, at))
+		out[4], out[5], out[6], out[7] = *(*float32)(At(e, at)), *(*float32)(At(f, at)), *(*float32)(At(g, at)), *(*float32)(At(h, at))
+	}
+	a, b, c, d, e, f, g, h = from[8], from[9], from[10], from[11], from[12], from[13], from[14], from[15]
+	for j := range len(panel) / Lanes {
+		out := (*[Lanes]float32)(panel[j*Lanes:])
+		at := j * 4
+		out[8], out[9], out[10], out[11] = *(*float32)(At(a, at)), *(*float32)(At(b, at)), *(*float32)(At(c, at)), *(*float32)(At(d, at))
+		out[12], out[13], out[14], out[15] = *(*float32)(At(e, at)), *(*float32)(At(f, at)), *(*float32)(At(g, at)), *(*float32)(At(h, at))
 	}
 }

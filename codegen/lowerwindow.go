@@ -1,0 +1,36 @@
+package codegen
+
+import (
+	"mmc/ir"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// lowerWindowAttention is Attention whose batch entries are windows of an image: rows are found by a table.
+func (l *lowering) lowerWindowAttention(n *ir.Node) {
+	a, q, table, mask := n.Attr.(op.WindowAttr), n.In[0], n.In[3], n.In[4]
+	windows := table.Shape[0]
+	c := Call{Method: "Attention", Type: "rt.Attention", Kind: "windowattention"}
+	for _, f := range []struct {
+		name string
+		d    sym.Dim
+	}{{"Batch", q.Shape[0].Mul(windows)}, {"Heads", sym.Const(a.Heads)}, {"M", table.Shape[1]}, {"S", table.Shape[1]}, {"D", sym.Const(a.D)}, {"E", sym.Const(a.E)}, {"Windows", windows}} {
+		c.arg(f.name, dim(f.d))
+	}
+	rows := func(v *ir.Value, m Mem, at, head int64) view {
+		w := contiguous(m, v.Shape)
+		return view{w.shifted(sym.Const(at), 4), nil, []sym.Dim{w.strides[0], sym.Const(head), w.strides[1]}}
+	}
+	c.arg("Q", viewExpr(rows(q, l.buffer(q), a.QAt, a.D)))
+	c.arg("K", viewExpr(rows(n.In[1], l.buffer(n.In[1]), a.KAt, a.D)))
+	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.E)))
+	c.arg("Out", viewExpr(rows(n.Out[0], l.define(n.Out[0]), 0, a.E)))
+	c.arg("Rows", mem(l.buffer(table)))
+	if mask != nil {
+		full := []sym.Dim{windows, sym.Const(a.Heads), table.Shape[1], table.Shape[1]}
+		c.arg("Mask", viewExpr(l.view(mask).broadcast(full)))
+	}
+	c.arg("Softmax", num(l.kernel(op.SoftmaxRow("softmax", a.Scale, mask != nil, a.Guard))))
+	c.Flops = sym.Const(2).Mul(sym.Product(q.Shape[:2])).Mul(sym.Const(a.Heads)).Mul(table.Shape[1]).Mul(sym.Const(a.D + a.E))
+	l.emit(c)
+}

@@ -1,0 +1,429 @@
+package passes
+
+import (
+	"unsafe"
+
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Windows makes attention within windows of an image (Liu et al., 2021) one operator. The moves that shift and partition the image
+// before the projections of queries, keys and values, and those that put it together again after the output's, only permute rows, which a
+// linear layer does not mind: the layers work on the image as it is, and attention finds a window's rows by a table. What the moves do is
+// not matched but computed, by running them on numbers that count, so their spelling does not matter.
+var Windows = Rewrite("windows", "makes window attention one operator", Rule{"windows", func() *ir.Op { return op.Attention }, windows})
+
+func windows(c *Context, n *ir.Node) *ir.Patch {
+	w := &windowed{c: c, n: n}
+	heads, ok1 := n.In[0].Shape[1].Const()
+	m, ok2 := n.In[0].Shape[2].Const()
+	if !ok1 || !ok2 || n.In[1].Shape[2] != n.In[0].Shape[2] || m < 2 {
+		return nil
+	}
+	w.attr = op.WindowAttr{Heads: heads, Scale: n.Attr.(op.AttentionAttr).Scale, Guard: n.Attr.(op.AttentionAttr).Guard}
+	w.m = m
+	for i := range w.lins {
+		if w.lins[i], w.at[i] = w.projection(n.In[i]); w.lins[i] == nil {
+			return nil
+		}
+	}
+	w.attr.D, _ = n.In[0].Shape[3].Const()
+	w.attr.E, _ = n.In[2].Shape[3].Const()
+	w.attr.QAt, w.attr.KAt, w.attr.VAt = w.at[0], w.at[1], w.at[2]
+	if !w.source() {
+		return nil
+	}
+	end := w.end()
+	if end == nil {
+		return c.Miss(n, "windows", "what follows the output's projection does not undo the partition")
+	}
+	mask, ok := w.mask()
+	if !ok {
+		return c.Miss(n, "windows", "the mask is not constant")
+	}
+	return w.patch(end, mask)
+}
+
+// windowed is a window attention being recognised.
+type windowed struct {
+	c     *Context
+	n     *ir.Node
+	attr  op.WindowAttr
+	m     int64
+	lins  [3]*ir.Node
+	at    [3]int64
+	image *ir.Value // what the layers' inputs are rows of
+	table []int64   // row of each window's row in the image
+	out   *ir.Node  // the output's projection
+}
+
+// isMove reports whether a node only moves elements.
+func isMove(n *ir.Node) bool {
+	switch n.Op {
+	case op.Transpose, op.Reshape, op.Slice, op.Concat:
+		return true
+	case op.Gather:
+		return n.In[1].Const != nil && len(n.In[1].Shape) == 0
+	}
+	return false
+}
+
+// from walks back through moves of one input.
+func from(v *ir.Value) *ir.Value {
+	for v.Def != nil && isMove(v.Def) && v.Def.Op != op.Concat {
+		v = v.Def.In[0]
+	}
+	return v
+}
+
+// bindings are two sizes of the only symbol of a shape, the batch, or one if there is none; nil if there are more symbols.
+func bindings(shape []sym.Dim) []sym.Binding {
+	symbols := sym.Product(shape).Symbols()
+	switch len(symbols) {
+	case 0:
+		return []sym.Binding{{}}
+	case 1:
+		return []sym.Binding{{symbols[0]: 1}, {symbols[0]: 2}}
+	}
+	return nil
+}
+
+// places are, for each element of v, which element of src it is, if v is made of src by moves alone.
+func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
+	if t, ok := memo[v]; ok {
+		return t
+	}
+	memo[v] = nil
+	if v == src {
+		shape, err := ir.EvalShape(v.Shape, b)
+		if err != nil || ir.NumElements(shape) > 1<<26 {
+			return nil
+		}
+		t := ir.NewTensor(loop.I32, shape...)
+		list := ir.Slice[int32](t)
+		for i := range list {
+			list[i] = int32(i)
+		}
+		memo[v] = t
+		return t
+	}
+	if v.Def == nil || !isMove(v.Def) {
+		return nil
+	}
+	in := make([]*ir.Tensor, len(v.Def.In))
+	for i, x := range v.Def.In {
+		if x.Const != nil {
+			in[i] = x.Const
+			if v.Def.Op != op.Gather {
+				return nil // padding
+			}
+			continue
+		}
+		if in[i] = places(x, src, b, memo); in[i] == nil {
+			return nil
+		}
+	}
+	out, err := v.Def.Eval(b, in)
+	if err != nil {
+		return nil
+	}
+	memo[v] = out[0]
+	return out[0]
+}
+
+// elements gives places as numbers; f32 elements hold them as bits.
+func elements(v, src *ir.Value, b sym.Binding) []int32 {
+	t := places(v, src, b, map[*ir.Value]*ir.Tensor{})
+	if t == nil || t.Len() == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int32)(unsafe.Pointer(&t.Data[0])), t.Len())
+}
+
+// projection is the linear layer that v [windows, heads, rows, size] is columns of, and the first of them.
+func (w *windowed) projection(v *ir.Value) (*ir.Node, int64) {
+	l := by(from(v), op.Linear)
+	if l == nil || l.In[3] != nil || l.Attr.(op.LinearAttr).Act != "" || len(l.Out[0].Shape) < 2 {
+		return nil, 0
+	}
+	size, ok1 := v.Shape[3].Const()
+	cols, ok2 := l.Out[0].Shape[len(l.Out[0].Shape)-1].Const()
+	list := bindings(append(append([]sym.Dim{}, v.Shape...), l.Out[0].Shape...))
+	if !ok1 || !ok2 || list == nil {
+		return nil, 0
+	}
+	at := int64(-1)
+	for _, b := range list {
+		e := elements(v, l.Out[0], b)
+		if e == nil {
+			return nil, 0
+		}
+		at = int64(e[0])
+		for i, x := range e {
+			k := int64(i)
+			d, r, h, win := k%size, k/size%w.m, k/size/w.m%w.attr.Heads, k/size/w.m/w.attr.Heads
+			if int64(x) != (win*w.m+r)*cols+at+h*size+d {
+				return nil, 0
+			}
+		}
+	}
+	return l, at
+}
+
+// source finds the image whose rows the layers work on, and the table of windows.
+func (w *windowed) source() bool {
+	x := w.lins[0].In[0]
+	for _, l := range w.lins {
+		if l.In[0] != x {
+			return false
+		}
+	}
+	src := rootOf(x)
+	if src == nil {
+		return false
+	}
+	w.image = src
+	w.table = w.rows(x, src)
+	if w.table == nil {
+		return false
+	}
+	for i, r := range w.table {
+		if int64(i) != r {
+			return int64(len(w.table))%w.m == 0
+		}
+	}
+	return int64(len(w.table)) > w.m && int64(len(w.table))%w.m == 0
+}
+
+// rootOf is the only value that v is made of by moves.
+func rootOf(v *ir.Value) *ir.Value {
+	if v.Def == nil || !isMove(v.Def) {
+		return v
+	}
+	var root *ir.Value
+	for i, x := range v.Def.In {
+		if x.Const != nil && v.Def.Op == op.Gather && i == 1 {
+			continue
+		}
+		r := rootOf(x)
+		if root != nil && r != root {
+			return nil
+		}
+		root = r
+	}
+	return root
+}
+
+// rows is how v permutes the rows of src within each entry of the batch, if that is what it does: row i of v is row rows[i] of src.
+func (w *windowed) rows(v, src *ir.Value) []int64 {
+	cols, ok := src.Shape[len(src.Shape)-1].Const()
+	last, same := v.Shape[len(v.Shape)-1].Const()
+	list := bindings(append(append([]sym.Dim{}, v.Shape...), src.Shape...))
+	if !ok || !same || cols != last || list == nil {
+		return nil
+	}
+	var table []int64
+	for _, b := range list {
+		e := elements(v, src, b)
+		batch := int64(1)
+		for _, n := range b {
+			batch = n
+		}
+		if e == nil || int64(len(e))%(cols*batch) != 0 {
+			return nil
+		}
+		each := int64(len(e)) / cols / batch
+		for i := range int64(len(e)) {
+			row, col := int64(e[i])/cols, int64(e[i])%cols
+			k := i / cols
+			switch {
+			case col != i%cols || row/each != k/each:
+				return nil
+			case table == nil || int64(len(table)) < each:
+				if i%cols == 0 {
+					table = append(table, row)
+				}
+			case table[k%each] != row%each:
+				return nil
+			}
+		}
+	}
+	return table
+}
+
+// end is the value that holds the rows of the output's projection in the image's order again.
+func (w *windowed) end() *ir.Value {
+	y := w.n.Out[0]
+	for {
+		u := w.c.Only(y)
+		if u == nil {
+			return nil
+		}
+		if u.Op == op.Linear {
+			w.out = u
+			break
+		}
+		if !isMove(u) {
+			return nil
+		}
+		y = u.Out[0]
+	}
+	if w.out.In[3] != nil || w.out.Attr.(op.LinearAttr).Act != "" || !w.joined() {
+		return nil
+	}
+	inverse := make([]int64, len(w.table))
+	for i, r := range w.table {
+		inverse[r] = int64(i)
+	}
+	derived, moves := map[*ir.Value]bool{w.out.Out[0]: true}, map[*ir.Node]bool{}
+	var end *ir.Value
+	for _, n := range w.c.Graph.Nodes {
+		if !isMove(n) || !allIn(n, derived) {
+			continue
+		}
+		moves[n] = true
+		v := n.Out[0]
+		derived[v] = true
+		if equalInts(w.rows(v, w.out.Out[0]), inverse) {
+			end = v
+		}
+	}
+	if end == nil && equalInts(w.rows(w.out.Out[0], w.out.Out[0]), inverse) {
+		return w.out.Out[0]
+	}
+	for v := range derived {
+		if v == end || end == nil {
+			continue
+		}
+		for _, u := range w.c.Users(v) {
+			if !moves[u] {
+				return nil
+			}
+		}
+	}
+	return end
+}
+
+func allIn(n *ir.Node, set map[*ir.Value]bool) bool {
+	for i, v := range n.In {
+		if !set[v] && !(n.Op == op.Gather && i == 1) {
+			return false
+		}
+	}
+	return len(n.In) > 0
+}
+
+func equalInts(a, b []int64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// joined reports whether the output's projection reads the heads of each row one behind the other.
+func (w *windowed) joined() bool {
+	x, y := w.out.In[0], w.n.Out[0]
+	for _, b := range bindings(append(append([]sym.Dim{}, x.Shape...), y.Shape...)) {
+		e := elements(x, y, b)
+		if e == nil {
+			return false
+		}
+		size := w.attr.E
+		for i, p := range e {
+			k := int64(i)
+			d, h, r, win := k%size, k/size%w.attr.Heads, k/size/w.attr.Heads%w.m, k/size/w.attr.Heads/w.m
+			if int64(p) != ((win*w.attr.Heads+h)*w.m+r)*size+d {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// mask is the mask as a constant for the windows of one image, or nil if there is none.
+func (w *windowed) mask() (*ir.Value, bool) {
+	v := w.n.In[3]
+	if v == nil {
+		return nil, true
+	}
+	if len(v.Shape) != 4 {
+		return nil, false
+	}
+	list := bindings(v.Shape)
+	var first *ir.Tensor
+	for _, b := range list {
+		t := constantUnder(v, b, map[*ir.Value]*ir.Tensor{})
+		if t == nil || t.Shape[2] != w.m || t.Shape[3] != w.m {
+			return nil, false
+		}
+		if first == nil {
+			first = t
+			continue
+		}
+		for k := 0; k < len(t.Data); k += len(first.Data) {
+			if string(t.Data[k:k+len(first.Data)]) != string(first.Data) {
+				return nil, false
+			}
+		}
+	}
+	if first == nil || first.Shape[0] != 1 && first.Shape[0] != int64(len(w.table))/w.m {
+		return nil, false
+	}
+	return ir.ConstValue("", first), true
+}
+
+// constantUnder computes a value that depends on nothing but constants and the batch.
+func constantUnder(v *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
+	if v.Const != nil {
+		return v.Const
+	}
+	if t, ok := memo[v]; ok || v.Def == nil || len(memo) > 200 || len(v.Def.Out) != 1 {
+		return t
+	}
+	memo[v] = nil
+	if shape, err := ir.EvalShape(v.Shape, b); err != nil || ir.NumElements(shape) > 1<<24 {
+		return nil
+	}
+	in := make([]*ir.Tensor, len(v.Def.In))
+	for i, x := range v.Def.In {
+		if x == nil {
+			continue
+		}
+		if in[i] = constantUnder(x, b, memo); in[i] == nil {
+			return nil
+		}
+	}
+	out, err := v.Def.Eval(b, in)
+	if err != nil {
+		return nil
+	}
+	memo[v] = out[0]
+	return out[0]
+}
+
+func (w *windowed) patch(end, mask *ir.Value) *ir.Patch {
+	p := ir.NewPatch(end.Def, w.lins[0], w.lins[1], w.lins[2], w.n, w.out)
+	shape := w.image.Shape
+	rows := sym.Const(int64(len(w.table)))
+	batch, _ := sym.Product(shape[:len(shape)-1]).Div(rows)
+	x := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{batch, rows, shape[len(shape)-1]})}, w.image)
+	made := map[*ir.Node]*ir.Value{}
+	var in [3]*ir.Value
+	for i, l := range w.lins {
+		if made[l] == nil {
+			made[l] = p.Emit1(op.Linear, l.Attr, x, l.In[1], l.In[2], nil)
+		}
+		in[i] = made[l]
+	}
+	table := ir.ConstValue("", ir.Ints(w.table, int64(len(w.table))/w.m, w.m))
+	y := p.Emit1(op.WindowAttention, w.attr, in[0], in[1], in[2], table, mask)
+	y = p.Emit1(op.Linear, w.out.Attr, y, w.out.In[1], w.out.In[2], nil)
+	return p.Replace(end, p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(end.Shape)}, y))
+}
