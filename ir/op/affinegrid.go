@@ -24,7 +24,14 @@ func readAffineGrid(c *ir.Import) error {
 		return errors.Join(b.err, err, missing(ok && (len(size) == 4 || len(size) == 5), "four or five sizes"))
 	}
 	r, corners := len(size)-2, c.Int("align_corners", 0) != 0
-	n := ir.NumElements(size[2:])
+	n := int64(1)
+	for _, d := range size {
+		if d < 1 || d > maxSamples || n > maxSamples/d {
+			return ir.NotSupported("AffineGrid of sizes %v", size)
+		}
+		n *= d
+	}
+	n = ir.NumElements(size[2:])
 	t := ir.NewTensor(loop.F32, n, int64(r+1))
 	w, row := ir.Slice[float32](t), 0
 	forEach(size[2:], func(idx []int64) {

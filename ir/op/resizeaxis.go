@@ -154,10 +154,16 @@ func keepAspect(policy string, sizes []int64, plans []sampling) error {
 	return nil
 }
 
+// maxSamples is the most weights of one axis: its old size times its new one.
+const maxSamples = 1 << 24
+
 // sample resizes one axis.
 func (b *builder) sample(v *ir.Value, axis int, p sampling) *ir.Value {
 	if b.err != nil || p.scale == 1 && p.in == p.out && p.coord != "tf_crop_and_resize" {
 		return v
+	}
+	if p.in > maxSamples/p.out {
+		return b.fail(ir.NotSupported("Resize of %d to %d along one axis", p.in, p.out))
 	}
 	index, weights, outside := make([]int64, p.out), ir.NewTensor(loop.F32, p.in, p.out), ir.NewTensor(loop.Bool, p.out)
 	w, single, any := ir.Slice[float32](weights), true, false

@@ -191,6 +191,9 @@ func readSplitToSequence(c *ir.Import) error {
 		if sizes = nil; each < 1 {
 			return fmt.Errorf("parts of %d", each)
 		}
+		if n/each > maxUnrolled {
+			return ir.NotSupported("a sequence of %d entries", n/each)
+		}
 		for at := int64(0); at < n; at += each {
 			sizes = append(sizes, min(each, n-at))
 		}

@@ -38,7 +38,7 @@ func typed(c *ir.Import, shape []int64, at func(i int) float64) error {
 }
 
 // maxSignal is the most entries of a window or transform that is made while compiling.
-const maxSignal = 1 << 13
+const maxSignal = 1 << 11
 
 // number is input i, which must be one known number.
 func number(c *ir.Import, i int) (int64, error) {

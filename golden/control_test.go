@@ -1,0 +1,129 @@
+package golden
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mmc/driver"
+	"mmc/frontend/onnx"
+	"mmc/frontend/onnx/onnxpb"
+	"mmc/runtime"
+)
+
+func intNode(op, out string, attrs []*onnxpb.AttributeProto, in ...string) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{OpType: op, Input: in, Output: []string{out}, Attribute: attrs}
+}
+
+func i64(name string, v ...int64) *onnxpb.TensorProto {
+	return &onnxpb.TensorProto{Name: name, DataType: 7, Dims: []int64{int64(len(v))}, Int64Data: v}
+}
+
+func opModel(g *onnxpb.GraphProto) *onnxpb.ModelProto {
+	return &onnxpb.ModelProto{IrVersion: 8, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 18}}, Graph: g}
+}
+
+// TestFixedInput compiles a Reshape whose shape is an input: without its contents the error says what to fix; with them the input may be
+// left out or given, and must then hold what the program was made for.
+func TestFixedInput(t *testing.T) {
+	g := &onnxpb.GraphProto{Name: "g", Input: []*onnxpb.ValueInfoProto{port("x", 1, "n", 6), port("to", 7, 3)},
+		Output: []*onnxpb.ValueInfoProto{port("y", 1)}, Node: []*onnxpb.NodeProto{intNode("Reshape", "y", nil, "x", "to")}}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "model.onnx")
+	if err := os.WriteFile(file, marshal(t, opModel(g)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := driver.Options{Targets: everything()}
+	_, err := driver.Compile(file, o)
+	var uns *onnx.Unsupported
+	if !errors.As(err, &uns) || fmt.Sprint(uns.Inputs) != "[to]" || !strings.Contains(err.Error(), "--fix to=VALUE") {
+		t.Fatalf("%v", err)
+	}
+	for _, wrong := range []string{"0,2", "0,2,x", "0,2,5"} {
+		o.Fix = map[string]string{"to": wrong}
+		if _, err := driver.Compile(file, o); err == nil {
+			t.Errorf("to=%s compiles", wrong)
+		}
+	}
+	o.Fix = map[string]string{"to": "0,2,3"}
+	c, err := driver.Compile(file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := suite(t, []*driver.Compiled{c})
+	x := &rt.Value{Elem: rt.F32, Shape: []int{2, 6}, Data: floats(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)}
+	save := func(name string, v *rt.Value) string {
+		path := filepath.Join(dir, name)
+		if err := rt.WriteNpy(path, v); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	shape := func(d ...int64) *rt.Value {
+		v := &rt.Value{Elem: rt.I64, Shape: []int{len(d)}}
+		for _, n := range d {
+			v.Data = binary.LittleEndian.AppendUint64(v.Data, uint64(n))
+		}
+		return v
+	}
+	in := "x=" + save("x.npy", x)
+	for _, c := range []struct {
+		args []string
+		ok   bool
+	}{{nil, true}, {[]string{"-i", "to=" + save("right.npy", shape(0, 2, 3))}, true}, {[]string{"-i", "to=" + save("wrong.npy", shape(0, 3, 2))}, false}} {
+		out, err := s.command(0, append([]string{"run", "-i", in}, c.args...)...).CombinedOutput()
+		if (err == nil) != c.ok || c.ok && !strings.Contains(string(out), "f32[2 2 3]") {
+			t.Errorf("%v: %v: %s", c.args, err, out)
+		}
+	}
+}
+
+// TestLoopBombs reads graphs in graphs that would unroll to more than can be held: they end soon, with a reason.
+func TestLoopBombs(t *testing.T) {
+	body := &onnxpb.GraphProto{Name: "b", Input: []*onnxpb.ValueInfoProto{port("i", 7), port("c", 9), port("v", 1, 2)},
+		Output: []*onnxpb.ValueInfoProto{port("c", 9), port("w", 1, 2)}, Node: []*onnxpb.NodeProto{intNode("Neg", "w", nil, "v")}}
+	for depth := range 5 {
+		loop := &onnxpb.NodeProto{OpType: "Loop", Input: []string{"trips", "", "v"}, Output: []string{"w"},
+			Attribute: []*onnxpb.AttributeProto{{Name: "body", Type: 5, G: body}}}
+		body = &onnxpb.GraphProto{Name: fmt.Sprintf("b%d", depth), Input: body.Input, Output: body.Output, Node: []*onnxpb.NodeProto{loop}}
+	}
+	g := &onnxpb.GraphProto{Name: "g", Initializer: []*onnxpb.TensorProto{i64("trips", 4000)}, Input: []*onnxpb.ValueInfoProto{port("v", 1, 2)},
+		Output: []*onnxpb.ValueInfoProto{port("w", 1, 2)}, Node: body.Node}
+	start := time.Now()
+	err := compileBytes(marshal(t, opModel(g)), t.TempDir())
+	if err == nil || time.Since(start) > 30*time.Second {
+		t.Errorf("after %v: %v", time.Since(start), err)
+	}
+	mustBeTyped(t, "loops in loops", marshal(t, opModel(g)))
+}
+
+// TestSizeBombs reads operators whose attributes ask for tables larger than can be held.
+func TestSizeBombs(t *testing.T) {
+	str := func(name, s string) *onnxpb.AttributeProto { return &onnxpb.AttributeProto{Name: name, Type: 3, S: []byte(s)} }
+	cases := map[string]*onnxpb.GraphProto{
+		"resize": {Initializer: []*onnxpb.TensorProto{i64("sizes", 1, 1, 4000000)}, Input: []*onnxpb.ValueInfoProto{port("x", 1, 1, 1, 3000000)},
+			Node: []*onnxpb.NodeProto{intNode("Resize", "y", []*onnxpb.AttributeProto{str("mode", "linear"), str("coordinate_transformation_mode", "half_pixel_symmetric")}, "x", "", "", "sizes")}},
+		"window": {Initializer: []*onnxpb.TensorProto{i64("n", 1<<40)}, Input: []*onnxpb.ValueInfoProto{port("x", 1, 1)},
+			Node: []*onnxpb.NodeProto{intNode("HannWindow", "y", nil, "n")}},
+		"sequence": {Input: []*onnxpb.ValueInfoProto{port("x", 1, 1<<30)},
+			Node: []*onnxpb.NodeProto{intNode("SplitToSequence", "s", nil, "x"), intNode("ConcatFromSequence", "y", []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}, "s")}},
+		"grid": {Initializer: []*onnxpb.TensorProto{i64("size", 1, 1, 1<<30, 1<<30)}, Input: []*onnxpb.ValueInfoProto{port("x", 1, 1, 2, 3)},
+			Node: []*onnxpb.NodeProto{intNode("AffineGrid", "y", nil, "x", "size")}},
+	}
+	for name, g := range cases {
+		g.Name, g.Output = "g", []*onnxpb.ValueInfoProto{port("y", 1)}
+		m := opModel(g)
+		m.OpsetImport[0].Version = 20
+		start := time.Now()
+		err := compileBytes(marshal(t, m), t.TempDir())
+		if err == nil || time.Since(start) > 5*time.Second {
+			t.Errorf("%s: after %v: %v", name, time.Since(start), err)
+		}
+		mustBeTyped(t, name, marshal(t, m))
+	}
+}
