@@ -57,9 +57,13 @@ type Arena struct {
 	Bytes   int64            `json:"bytes"`
 }
 
+func newExplanation() *Explanation {
+	return &Explanation{Schema: 1, Fused: []Fused{}, Missed: []Missed{}, Kernels: []KernelCount{}, Unsupported: []onnx.Missing{}}
+}
+
 // Explain prints what became of the model.
 func Explain(w io.Writer, path string, o Options, dims map[string]string, asJSON bool) error {
-	e := &Explanation{Schema: 1, Fused: []Fused{}, Missed: []Missed{}, Kernels: []KernelCount{}, Unsupported: []onnx.Missing{}}
+	e := newExplanation()
 	c, err := Compile(path, o)
 	var uns *onnx.Unsupported
 	if errors.As(err, &uns) {

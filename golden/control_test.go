@@ -104,7 +104,9 @@ func TestLoopBombs(t *testing.T) {
 
 // TestSizeBombs reads operators whose attributes ask for tables larger than can be held.
 func TestSizeBombs(t *testing.T) {
-	str := func(name, s string) *onnxpb.AttributeProto { return &onnxpb.AttributeProto{Name: name, Type: 3, S: []byte(s)} }
+	str := func(name, s string) *onnxpb.AttributeProto {
+		return &onnxpb.AttributeProto{Name: name, Type: 3, S: []byte(s)}
+	}
 	cases := map[string]*onnxpb.GraphProto{
 		"resize": {Initializer: []*onnxpb.TensorProto{i64("sizes", 1, 1, 4000000)}, Input: []*onnxpb.ValueInfoProto{port("x", 1, 1, 1, 3000000)},
 			Node: []*onnxpb.NodeProto{intNode("Resize", "y", []*onnxpb.AttributeProto{str("mode", "linear"), str("coordinate_transformation_mode", "half_pixel_symmetric")}, "x", "", "", "sizes")}},

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"slices"
 	"unsafe"
 
 	"mmc/ir"
@@ -286,11 +287,11 @@ func (w *windowed) end() *ir.Value {
 		moves[n] = true
 		v := n.Out[0]
 		derived[v] = true
-		if equalInts(w.rows(v, w.out.Out[0]), inverse) {
+		if slices.Equal(w.rows(v, w.out.Out[0]), inverse) {
 			end = v
 		}
 	}
-	if end == nil && equalInts(w.rows(w.out.Out[0], w.out.Out[0]), inverse) {
+	if end == nil && slices.Equal(w.rows(w.out.Out[0], w.out.Out[0]), inverse) {
 		return w.out.Out[0]
 	}
 	for v := range derived {
@@ -313,18 +314,6 @@ func allIn(n *ir.Node, set map[*ir.Value]bool) bool {
 		}
 	}
 	return len(n.In) > 0
-}
-
-func equalInts(a, b []int64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // joined reports whether the output's projection reads the heads of each row one behind the other.

@@ -111,13 +111,9 @@ func (c *cli) generate() error {
 func (c *cli) decoderInputs() (map[int]*Value, error) {
 	extra := map[int]*Value{}
 	for _, kv := range c.inputs {
-		i := c.inputIndex(kv[0])
-		if i < 0 {
-			return nil, &InputError{fmt.Sprintf("there is no input %q; the inputs are %s", kv[0], c.inputNames())}
-		}
-		v, err := ReadFile(kv[1])
+		i, v, err := c.readInput(kv)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		extra[i] = v
 	}

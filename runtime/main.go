@@ -229,13 +229,9 @@ func (c *cli) run() error {
 func (c *cli) readInputs() ([]*Value, error) {
 	ins := make([]*Value, len(c.p.Inputs))
 	for _, kv := range c.inputs {
-		i := c.inputIndex(kv[0])
-		if i < 0 {
-			return nil, &InputError{fmt.Sprintf("there is no input %q; the inputs are %s", kv[0], c.inputNames())}
-		}
-		v, err := ReadFile(kv[1])
+		i, v, err := c.readInput(kv)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		ins[i] = v
 	}
@@ -245,6 +241,19 @@ func (c *cli) readInputs() ([]*Value, error) {
 		}
 	}
 	return ins, nil
+}
+
+// readInput reads the file of one flag -i NAME=FILE.
+func (c *cli) readInput(kv [2]string) (int, *Value, error) {
+	i := c.inputIndex(kv[0])
+	if i < 0 {
+		return 0, nil, &InputError{fmt.Sprintf("there is no input %q; the inputs are %s", kv[0], c.inputNames())}
+	}
+	v, err := ReadFile(kv[1])
+	if err != nil {
+		return 0, nil, usageError{err}
+	}
+	return i, v, nil
 }
 
 func (c *cli) inputIndex(name string) int {

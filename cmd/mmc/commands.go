@@ -214,6 +214,7 @@ func (c *generateCmd) Run() error {
 
 type explainCmd struct {
 	Model string `arg:"" help:"The model, or a folder that holds model.onnx."`
+	Out   string `short:"o" help:"Write a page instead, with the graph before and after." placeholder:"FILE.html"`
 	modelFlags
 }
 
@@ -221,6 +222,9 @@ func (c *explainCmd) Run() error {
 	o, err := c.options(false)
 	if err != nil {
 		return err
+	}
+	if c.Out != "" {
+		return driver.Report(c.Out, c.Model, o, c.Dim)
 	}
 	return driver.Explain(os.Stdout, c.Model, o, c.Dim, c.JSON)
 }

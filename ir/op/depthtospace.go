@@ -15,13 +15,9 @@ func init() {
 // readDepthToSpace moves channels into blocks of the image: DCR takes the block from the channels' slow end, CRD from the fast one.
 func readDepthToSpace(c *ir.Import) error {
 	b := &builder{c: c}
-	x := b.need(0)
-	k := c.Int("blocksize", 0)
+	x, k := b.blocks()
 	if b.err != nil {
 		return b.err
-	}
-	if len(x.Shape) != 4 || k < 1 {
-		return fmt.Errorf("blocks of %d for rank %d", k, len(x.Shape))
 	}
 	n, h, w := x.Shape[0], x.Shape[2], x.Shape[3]
 	d, ok := x.Shape[1].Div(sym.Const(k * k))
@@ -38,13 +34,9 @@ func readDepthToSpace(c *ir.Import) error {
 
 func readSpaceToDepth(c *ir.Import) error {
 	b := &builder{c: c}
-	x := b.need(0)
-	k := c.Int("blocksize", 0)
+	x, k := b.blocks()
 	if b.err != nil {
 		return b.err
-	}
-	if len(x.Shape) != 4 || k < 1 {
-		return fmt.Errorf("blocks of %d for rank %d", k, len(x.Shape))
 	}
 	h, ok1 := x.Shape[2].Div(sym.Const(k))
 	w, ok2 := x.Shape[3].Div(sym.Const(k))
@@ -53,4 +45,13 @@ func readSpaceToDepth(c *ir.Import) error {
 	}
 	y := b.transpose(b.reshape(x, dims(x.Shape[0], x.Shape[1], h, k, w, k)), 0, 3, 5, 1, 2, 4)
 	return b.done(b.reshape(y, dims(x.Shape[0], x.Shape[1].Mul(sym.Const(k*k)), h, w)))
+}
+
+// blocks are the image and the size of a block.
+func (b *builder) blocks() (*ir.Value, int64) {
+	x, k := b.need(0), b.c.Int("blocksize", 0)
+	if b.err == nil && (len(x.Shape) != 4 || k < 1 || k > 1<<15) {
+		b.err = fmt.Errorf("blocks of %d for rank %d", k, len(x.Shape))
+	}
+	return x, k
 }

@@ -71,6 +71,9 @@ func init() {
 		return ir.PlainCall{Func: "NonMaxSuppression", Ints: []int64{centre}, Count: a.Count}
 	}
 	NonMaxSuppression.Run = plain.NonMaxSuppression
+}
+
+func init() {
 	NonZero.Infer = func(n *ir.Node) error {
 		n.Out[0].Elem, n.Out[0].Shape = loop.I64, dims(len(n.In[0].Shape), n.Attr.(CountAttr).Count.Dim())
 		return nil
@@ -90,6 +93,9 @@ func init() {
 		return ir.PlainCall{Func: "Compress", Ints: []int64{a.Axis}, Count: a.Count}
 	}
 	Compress.Run = plain.Compress
+}
+
+func init() {
 	Unique.NumOut = 4
 	Unique.Infer = func(n *ir.Node) error {
 		v, count := n.In[0], n.Attr.(UniqueAttr).Count.Dim()

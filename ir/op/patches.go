@@ -58,6 +58,9 @@ func init() {
 		return nil
 	}
 	Patches.Eval = evalPatches
+}
+
+func init() {
 	Depthwise.Infer = func(n *ir.Node) error {
 		v, w := n.In[0], n.In[1]
 		a := n.Attr.(DepthwiseAttr).Windows()
@@ -100,6 +103,9 @@ func init() {
 			}
 		}, 0)
 	}
+}
+
+func init() {
 	PoolLast.Infer = func(n *ir.Node) error {
 		v, a := n.In[0], n.Attr.(PoolAttr)
 		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.CountPad && !noPads(a.Pads) {

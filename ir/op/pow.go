@@ -5,7 +5,7 @@ import (
 	"mmc/ir/loop"
 )
 
-// Pow is a^b, with broadcasting.
+// Pow is a^b, with broadcasting. Constant exponents 1, 2, 3, 0.5 and 0.75 are products and square roots.
 var Pow = ir.NewOp("pow", "a^b", nil)
 
 func init() {
@@ -21,6 +21,9 @@ func init() {
 			return b.Mul(b.Mul(in[0], in[0]), in[0])
 		case isConst && e == 0.5 && b.Elem(in[0]).Float():
 			return b.Do(loop.Sqrt, in[0])
+		case isConst && e == 0.75 && b.Elem(in[0]).Float(): // what LRN raises to
+			root := b.Do(loop.Sqrt, in[0])
+			return b.Mul(root, b.Do(loop.Sqrt, root))
 		case b.Elem(in[0]).Float():
 			return b.Call("Pow", in[0], in[1])
 		}

@@ -25,12 +25,23 @@ const (
 	I64
 	U64
 	BOOL
+	F8E4M3FN
+	F8E4M3FNUZ
+	F8E5M2
+	F8E5M2FNUZ
+	F8E8M0
+	F4E2M1
+	I4
+	U4
+	I2
+	U2
 )
 
-var sizes = [...]int{4, 8, 2, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1}
+// sizes are in bytes; the types that are not listed have one.
+var sizes = [U2 + 1]int{F32: 4, F64: 8, F16: 2, BF16: 2, I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8}
 
 // Size is the number of bytes of an element.
-func (e Elem) Size() int { return sizes[e] }
+func (e Elem) Size() int { return max(sizes[e], 1) }
 
 // Tensor is a dense row-major tensor; P is nil if an optional input is absent.
 type Tensor struct {
