@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mmc/frontend/onnx"
 	"mmc/ir"
@@ -70,18 +71,20 @@ func Test(w io.Writer, dirs []string, o TestOptions) error {
 func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	var results []rt.SetResult
 	var list []*Compiled
-	var where []string
+	var where [][]string
 	for _, dir := range dirs {
-		c, err := CompileFor(dir, o.Options)
+		vs, err := variants(dir, o.Options)
 		if err != nil {
 			results = append(results, rt.SetResult{Model: filepath.Base(dir), Error: err.Error()})
 			continue
 		}
-		if o.Eval {
-			results = append(results, evalSets(c, dir, o)...)
-			continue
+		for _, v := range vs {
+			if o.Eval {
+				results = append(results, evalSets(v, o)...)
+				continue
+			}
+			list, where = append(list, v.c), append(where, v.sets)
 		}
-		list, where = append(list, c), append(where, dir)
 	}
 	if len(list) == 0 {
 		return results, nil
@@ -94,7 +97,7 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	for i := range list {
 		part, err := s.test(i, where[i], o)
 		if err != nil {
-			part = []rt.SetResult{{Model: filepath.Base(where[i]), Error: err.Error()}}
+			part = []rt.SetResult{{Model: filepath.Base(where[i][0]), Error: err.Error()}}
 		}
 		results = append(results, part...)
 	}
@@ -134,7 +137,61 @@ func (o *Options) fixFrom(dir string, names []string) bool {
 	return len(fixed) > before
 }
 
-func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {
+// variant is a program and the data sets it is for: all of a folder's, or those that agree in the inputs it was made for.
+type variant struct {
+	c    *Compiled
+	sets []string
+}
+
+// variants compiles a folder's model, once for every contents that its data sets have for the inputs that must be fixed.
+func variants(dir string, o Options) ([]variant, error) {
+	c, err := CompileFor(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.o.Fixed) == len(o.Fixed) {
+		return []variant{{c, []string{dir}}}, nil
+	}
+	sets, err := rt.DataSets(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range c.o.Fixed {
+		names = append(names, name)
+	}
+	var out []variant
+	known := map[string]int{}
+	for k, set := range sets {
+		own := o
+		own.fixFrom(set, names)
+		key := contents(own.Fixed)
+		if i, ok := known[key]; ok {
+			out[i].sets = append(out[i].sets, set)
+			continue
+		}
+		known[key] = len(out)
+		if k > 0 {
+			if c, err = Compile(dir, own); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, variant{c, []string{set}})
+	}
+	return out, nil
+}
+
+// contents is a text that two sets of tensors share if they are equal.
+func contents(fixed map[string]*ir.Tensor) string {
+	var lines []string
+	for name, t := range fixed {
+		lines = append(lines, fmt.Sprintf("%q %v %x", name, t, t.Data))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, ";")
+}
+
+func (s *Suite) test(i int, dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	args := []string{fmt.Sprint(i), "test", "--json", "--isa", o.ISA, "--threads", fmt.Sprint(o.Threads)}
 	if o.ATol >= 0 {
 		args = append(args, "--atol", fmt.Sprint(o.ATol))
@@ -142,7 +199,7 @@ func (s *Suite) test(i int, dir string, o TestOptions) ([]rt.SetResult, error) {
 	if o.RTol >= 0 {
 		args = append(args, "--rtol", fmt.Sprint(o.RTol))
 	}
-	args = append(args, dir)
+	args = append(args, dirs...)
 	cmd := exec.Command(s.Binary, args...)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
@@ -171,14 +228,19 @@ func Exec(bin string, args []string) error {
 	return err
 }
 
-func evalSets(c *Compiled, dir string, o TestOptions) []rt.SetResult {
-	sets, err := rt.DataSets(dir)
-	if err != nil {
-		return []rt.SetResult{{Model: filepath.Base(dir), Error: err.Error()}}
+func evalSets(v variant, o TestOptions) []rt.SetResult {
+	c, dir := v.c, v.sets[0]
+	sets := v.sets
+	if len(sets) == 1 {
+		list, err := rt.DataSets(dir)
+		if err != nil {
+			return []rt.SetResult{{Model: filepath.Base(dir), Error: err.Error()}}
+		}
+		sets = list
 	}
 	var results []rt.SetResult
 	for _, set := range sets {
-		r := rt.SetResult{Model: filepath.Base(dir), Set: filepath.Base(set), Target: "eval", ISA: "eval", Threads: 1, Pass: true}
+		r := rt.SetResult{Model: filepath.Base(filepath.Dir(set)), Set: filepath.Base(set), Target: "eval", ISA: "eval", Threads: 1, Pass: true}
 		if err := evalSet(c.Graph, set, o, &r); err != nil {
 			r.Pass, r.Error = false, err.Error()
 		}

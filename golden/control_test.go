@@ -129,3 +129,46 @@ func TestSizeBombs(t *testing.T) {
 		mustBeTyped(t, name, marshal(t, m))
 	}
 }
+
+// TestBranches tests a model whose condition is an input and whose branches have results of different shapes, on data sets that take one
+// branch and the other: each gets the program made for it.
+func TestBranches(t *testing.T) {
+	branch := func(name string, node *onnxpb.NodeProto) *onnxpb.AttributeProto {
+		return &onnxpb.AttributeProto{Name: name, Type: 5, G: &onnxpb.GraphProto{Name: name, Node: []*onnxpb.NodeProto{node},
+			Output: []*onnxpb.ValueInfoProto{port("r", 1)}}}
+	}
+	g := &onnxpb.GraphProto{Name: "g", Input: []*onnxpb.ValueInfoProto{port("x", 1, 2), port("c", 9, 1)}, Output: []*onnxpb.ValueInfoProto{port("y", 1)},
+		Node: []*onnxpb.NodeProto{intNode("If", "y", []*onnxpb.AttributeProto{
+			branch("then_branch", intNode("Concat", "r", []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}, "x", "x")),
+			branch("else_branch", intNode("Neg", "r", nil, "x"))}, "c")}}
+	dir := t.TempDir()
+	write := func(path string, p interface{ Marshal() ([]byte, error) }) {
+		data, err := p.Marshal()
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(path), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(path, data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "model.onnx"), opModel(g))
+	float := func(name string, v ...float32) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: name, DataType: 1, Dims: []int64{int64(len(v))}, FloatData: v}
+	}
+	for i, want := range []*onnxpb.TensorProto{float("y", 1, 2, 1, 2), float("y", -1, -2)} {
+		set := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", i))
+		write(filepath.Join(set, "input_0.pb"), float("x", 1, 2))
+		write(filepath.Join(set, "input_1.pb"), &onnxpb.TensorProto{Name: "c", DataType: 9, Dims: []int64{1}, Int32Data: []int32{int32(1 - i)}})
+		write(filepath.Join(set, "output_0.pb"), want)
+	}
+	for _, eval := range []bool{false, true} {
+		var out strings.Builder
+		err := driver.Test(&out, []string{dir}, driver.TestOptions{Options: driver.Options{Targets: everything()}, Eval: eval, ATol: -1, RTol: -1})
+		if err != nil || !strings.Contains(out.String(), "2 of 2 data sets pass") {
+			t.Errorf("eval %v: %v\n%s", eval, err, out.String())
+		}
+	}
+}
