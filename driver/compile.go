@@ -194,24 +194,66 @@ func (c *Compiled) misaligned(weights, bin string) (int, error) {
 	if c.Plan.WeightBytes() < manyWeights {
 		return 0, nil
 	}
-	f, err := os.Open(weights)
-	if err != nil {
+	off, probe, err := probeOf(weights)
+	if err != nil || probe == nil {
 		return 0, err
+	}
+	at, err := find(bin, probe)
+	if err != nil || at < 0 {
+		return 0, err
+	}
+	at -= off
+	return int((line - at%line) % line), nil
+}
+
+// probeOf is a page of a file, among its first, that is like no other: bytes of many values. There may be none.
+func probeOf(file string) (off int64, page []byte, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, nil, err
 	}
 	defer f.Close()
-	head := make([]byte, 4096)
-	if _, err := io.ReadFull(f, head); err != nil {
-		return 0, err
+	page = make([]byte, 4096)
+	for ; off < manyWeights; off += int64(len(page)) {
+		if _, err := io.ReadFull(f, page); err != nil {
+			return 0, nil, nil
+		}
+		seen := map[byte]bool{}
+		for _, b := range page {
+			seen[b] = true
+		}
+		if len(seen) >= 64 {
+			return off, page, nil
+		}
 	}
-	data, err := os.ReadFile(bin)
+	return 0, nil, nil
+}
+
+// find is where a page lies in a file, or -1.
+func find(file string, page []byte) (int64, error) {
+	f, err := os.Open(file)
 	if err != nil {
-		return 0, err
+		return -1, err
 	}
-	at := bytes.Index(data, head)
-	if at < 0 {
-		return 0, nil
+	defer f.Close()
+	buf := make([]byte, 4<<20)
+	kept := 0
+	for base := int64(0); ; {
+		n, err := f.Read(buf[kept:])
+		if i := bytes.Index(buf[:kept+n], page); i >= 0 {
+			return base + int64(i), nil
+		}
+		if err == io.EOF {
+			return -1, nil
+		}
+		if err != nil {
+			return -1, err
+		}
+		keep := min(len(page)-1, kept+n)
+		copy(buf, buf[kept+n-keep:kept+n])
+		base += int64(kept + n - keep)
+		kept = keep
 	}
-	return (line - at%line) % line, nil
 }
 
 // GoBuild runs the Go compiler offline and without cgo, and renames its result into place.
