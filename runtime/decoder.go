@@ -36,6 +36,7 @@ type Decoder struct {
 	pos    []int64
 	narrow []int32 // the same for inputs of i32
 	logits []float32
+	rows   [][]float32 // of logits, one a sequence
 }
 
 // ErrNoDecoder is the error for a program that is no decoder.
@@ -124,7 +125,7 @@ func (d *Decoder) Step() ([][]float32, error) {
 	}
 	d.Release()
 	d.last, d.held, d.seen = r, true, total
-	return d.scores(&r, rows), nil
+	return d.scores(&r), nil
 }
 
 // bind gives the call its inputs: rows new tokens of each sequence, total with those before.
@@ -197,17 +198,18 @@ func (d *Decoder) bindPast(c *Call, i, out int) {
 }
 
 // scores copies the last row of every sequence.
-func (d *Decoder) scores(r *Result, rows int) [][]float32 {
+func (d *Decoder) scores(r *Result) [][]float32 {
 	t := Output[float32](r, d.d.Logits)
 	vocab := t.Shape[len(t.Shape)-1]
 	each := len(t.Data) / d.batch
-	d.logits = append(d.logits[:0], make([]float32, 0, d.batch*vocab)...)
-	out := make([][]float32, d.batch)
-	for i := range out {
-		d.logits = append(d.logits, t.Data[(i+1)*each-vocab:(i+1)*each]...)
-		out[i] = d.logits[i*vocab : (i+1)*vocab]
+	if len(d.logits) < d.batch*vocab || len(d.rows) != d.batch {
+		d.logits, d.rows = make([]float32, d.batch*vocab), make([][]float32, d.batch)
 	}
-	return out
+	for i := range d.rows {
+		d.rows[i] = d.logits[i*vocab : (i+1)*vocab]
+		copy(d.rows[i], t.Data[(i+1)*each-vocab:])
+	}
+	return d.rows
 }
 
 // Sampling says how the next token is chosen. The zero value takes the most likely.
