@@ -138,6 +138,9 @@ func (n *Node) infer() error {
 	if err := n.Op.Infer(n); err != nil {
 		return fmt.Errorf("%s: %w", n.Op.Name, err)
 	}
+	if err := n.computable(); err != nil {
+		return err
+	}
 	n.inferDims()
 	for _, v := range n.Out {
 		if len(v.Shape) > MaxRank {

@@ -10,5 +10,5 @@ import (
 var And = ir.NewOp("and", "a and b on bools", nil)
 
 func init() {
-	binary(And, "And", loop.And, sameBool, func(a, b sym.Dim) (sym.Dim, bool) { return a.Mul(b), true })
+	binary(And, "And", loop.And, logical, func(a, b sym.Dim) (sym.Dim, bool) { return a.Mul(b), true })
 }

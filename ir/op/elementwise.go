@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -36,6 +38,16 @@ func sameBool(n *ir.Node) error {
 	err := sameAsFirst(n)
 	n.Out[0].Elem = loop.Bool
 	return err
+}
+
+// logical is sameAsFirst for operators of bools alone.
+func logical(n *ir.Node) error {
+	for _, v := range n.In {
+		if v.Elem != loop.Bool {
+			return fmt.Errorf("an operand is %v, want bool", v.Elem)
+		}
+	}
+	return sameAsFirst(n)
 }
 
 // unary registers an elementwise operator of one input under one ONNX name.

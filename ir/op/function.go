@@ -13,7 +13,7 @@ var Function = ir.NewOp("function", "a circular or hyperbolic function, elementw
 
 func init() {
 	Function.Infer = func(n *ir.Node) error {
-		if !n.In[0].Elem.Float() {
+		if _, ok := loop.MathFuncs[n.Attr.(FunctionAttr).Name]; !ok || !n.In[0].Elem.Float() {
 			return ir.NotSupported("%s of %v", n.Attr.(FunctionAttr).Name, n.In[0].Elem)
 		}
 		return sameAsFirst(n)

@@ -11,6 +11,6 @@ var Not = ir.NewOp("not", "not a", nil)
 
 func init() {
 	code(Not, "Not", loop.Not)
-	Not.Infer = sameBool
+	Not.Infer = logical
 	Not.Dim = func(_ *ir.Node, in []sym.Dim) (sym.Dim, bool) { return sym.Const(1).Sub(in[0]), true }
 }

@@ -10,5 +10,5 @@ import (
 var Or = ir.NewOp("or", "a or b on bools", nil)
 
 func init() {
-	binary(Or, "Or", loop.Or, sameBool, func(a, b sym.Dim) (sym.Dim, bool) { return a.Max(b), true })
+	binary(Or, "Or", loop.Or, logical, func(a, b sym.Dim) (sym.Dim, bool) { return a.Max(b), true })
 }

@@ -9,5 +9,5 @@ import (
 var Xor = ir.NewOp("xor", "a xor b on bools", nil)
 
 func init() {
-	binary(Xor, "Xor", loop.Xor, sameBool, nil)
+	binary(Xor, "Xor", loop.Xor, logical, nil)
 }
