@@ -477,7 +477,8 @@ func modelFile(p *Plan, o Options) string {
 	w.f("// Model is a program ready to run.\ntype Model struct{ m *rt.Model }\n\n")
 	w.f("// New prepares the program; it is an error if this machine lacks what Options.ISA asks for.\nfunc New(o rt.Options) (*Model, error) {\n")
 	w.f("m, err := rt.NewModel(&Program, o)\nif err != nil {\nreturn nil, err\n}\nreturn &Model{m}, nil\n}\n\n")
-	if p.decoding() != nil {
+	decoding := p.decoding()
+	if decoding != nil {
 		w.f("// Decoder prepares the generation of tokens; extra holds the inputs beside tokens, mask, positions and caches, by number.\n")
 		w.f("func (m *Model) Decoder(extra map[int]*rt.Value) (*rt.Decoder, error) { return rt.NewDecoder(m.m, extra) }\n\n")
 	}
@@ -497,8 +498,8 @@ func modelFile(p *Plan, o Options) string {
 		w.f("MayBeZero: []bool{%s},\n", zeros)
 	}
 	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
-	if d := p.decoding(); d != nil {
-		w.f("Decoding: %s,\n", d.source())
+	if decoding != nil {
+		w.f("Decoding: %s,\n", decoding.source())
 	}
 	if p.Graph.Rounding != "" {
 		w.f("Rounding: %q,\n", p.Graph.Rounding)

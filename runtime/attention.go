@@ -167,12 +167,11 @@ func packKeys(dst []float32, src Ptr, s, d, stride int) {
 
 // columns makes n rows the columns of a panel, and columns of zeros behind them.
 func columns(panel []float32, from *[Lanes]Ptr, n int) {
-	var zero float32
 	if n < Lanes {
 		for j := range len(panel) / Lanes {
 			out := (*[Lanes]float32)(panel[j*Lanes:])
 			for c := range out {
-				out[c] = zero
+				out[c] = 0
 				if c < n {
 					out[c] = *(*float32)(At(from[c], j*4))
 				}

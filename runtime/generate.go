@@ -16,7 +16,6 @@ type generation struct {
 	batch    bool
 	stop     string
 	sampling Sampling
-	seed     uint64
 }
 
 // tokenLists is a flag that may repeat: numbers with commas between.
@@ -134,7 +133,7 @@ func (c *cli) generateBatch(d *Decoder, prompts [][]int64, stop map[int64]bool) 
 	next := make([]int64, len(prompts))
 	for open := len(prompts); open > 0; d.Append(next) {
 		if d.d.Most > 0 && len(d.tokens[0]) > d.d.Most {
-			open = endAll(results, "room")
+			endAll(results, "room")
 			break
 		}
 		logits, err := d.Step()
@@ -168,13 +167,13 @@ func (c *cli) generateBatch(d *Decoder, prompts [][]int64, stop map[int64]bool) 
 	return results, nil
 }
 
-func endAll(results []generated, why string) int {
+// endAll ends the generations that are still open.
+func endAll(results []generated, why string) {
 	for i := range results {
 		if results[i].Ended == "" {
 			results[i].Ended = why
 		}
 	}
-	return 0
 }
 
 // text is the tokens with spaces between; nothing if they have been printed already.

@@ -23,11 +23,7 @@ func readBatchNorm(c *ir.Import) error {
 	}
 	col := make([]*ir.Value, 5)
 	for i := 1; i < 5; i++ {
-		shape := []sym.Dim{sym.Product(in[i].Shape)}
-		for range len(in[0].Shape) - 2 {
-			shape = append(shape, sym.Const(1))
-		}
-		if col[i], err = reshape(c, in[i], shape); err != nil {
+		if col[i], err = reshape(c, in[i], column(sym.Product(in[i].Shape), len(in[0].Shape)-2)); err != nil {
 			return err
 		}
 	}

@@ -146,3 +146,12 @@ func dims(ds ...any) []sym.Dim {
 	}
 	return out
 }
+
+// column is the shape that broadcasts one value a channel over the axes behind the channels: [n, 1, 1, …].
+func column(n sym.Dim, behind int) []sym.Dim {
+	shape := []sym.Dim{n}
+	for range behind {
+		shape = append(shape, sym.Const(1))
+	}
+	return shape
+}

@@ -95,11 +95,7 @@ func readConvTranspose(c *ir.Import) error {
 	cols := b.reshape(b.do(MatMul, nil, mat, columns), dims(batch, g.Mul(depth), windows))
 	y := b.do(Col2Im, Col2ImAttr{a.Kernel, a.Strides, a.Dilations, a.Pads, ir.MakeDims(image)}, cols)
 	if bias := c.Value(2); bias != nil && b.err == nil {
-		shape := dims(bias.Shape[0])
-		for range r {
-			shape = append(shape, sym.Const(1))
-		}
-		y = b.add(y, b.reshape(bias, shape))
+		y = b.add(y, b.reshape(bias, column(bias.Shape[0], r)))
 	}
 	return b.done(y)
 }

@@ -64,10 +64,7 @@ func (b *builder) groupNorm(x *ir.Value, groups *int64, scale, bias *ir.Value, e
 	}
 	flat := b.reshape(x, dims(x.Shape[0].Mul(g), width))
 	y := b.reshape(b.normalise(flat, eps), x.Shape)
-	col := dims(x.Shape[1])
-	for range len(x.Shape) - 2 {
-		col = append(col, sym.Const(1))
-	}
+	col := column(x.Shape[1], len(x.Shape)-2)
 	return b.add(b.mul(y, b.reshape(scale, col)), b.reshape(bias, col))
 }
 

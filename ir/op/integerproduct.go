@@ -104,11 +104,11 @@ func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
 func readMatMulInteger(c *ir.Import) error {
 	b := &builder{c: c}
 	x, y := b.need(0), b.need(1)
-	zx, zy := b.rowZero(c.Value(2), x), b.columnZero(c.Value(3), y)
+	zx, zy := b.rowZero(c.Value(2), x), b.single(c.Value(3))
 	return b.done(b.cast(b.integers(x, zx, y, zy), loop.I32))
 }
 
-// rowZero and columnZero give zero points of one an entry the shape that broadcasts to a left and a right operand.
+// rowZero gives zero points of one a row of the left operand the shape that broadcasts to it.
 func (b *builder) rowZero(z, x *ir.Value) *ir.Value {
 	if z == nil || b.err != nil || len(z.Shape) != 1 || len(x.Shape) < 2 {
 		return b.single(z)
@@ -119,8 +119,7 @@ func (b *builder) rowZero(z, x *ir.Value) *ir.Value {
 	return b.reshape(z, dims(z.Shape[0], 1))
 }
 
-func (b *builder) columnZero(z, y *ir.Value) *ir.Value { return b.single(z) }
-
+// single makes a scalar of a tensor of one element, and leaves others, which broadcast along the last axis, as they are.
 func (b *builder) single(z *ir.Value) *ir.Value {
 	if z == nil || b.err != nil || !sym.Product(z.Shape).Is(1) {
 		return z
@@ -138,7 +137,7 @@ func readQLinearMatMul(c *ir.Import) error {
 	if b.err == nil && len(xs.Shape) == 1 {
 		xs = b.reshape(xs, dims(xs.Shape[0], 1))
 	}
-	acc := b.whole(b.integers(in[0], b.rowZero(in[2], in[0]), in[3], b.columnZero(in[5], in[3])))
+	acc := b.whole(b.integers(in[0], b.rowZero(in[2], in[0]), in[3], b.single(in[5])))
 	by := b.div(b.mul(xs, ys), b.single(b.whole(in[6])))
 	return b.done(b.rounded(b.mul(acc, by), b.single(in[7]), in[7].Elem))
 }
@@ -149,11 +148,7 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 		return nil
 	}
 	if zw != nil && len(zw.Shape) == 1 {
-		shape := dims(zw.Shape[0])
-		for range len(w.Shape) - 1 {
-			shape = append(shape, sym.Const(1))
-		}
-		zw = b.reshape(zw, shape)
+		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}
 	window := sym.Product(w.Shape[2:])
 	n, k := b.chunk(x, zx, w, zw, sym.Product(w.Shape[1:]))
@@ -214,11 +209,7 @@ func readQLinearConv(c *ir.Import) error {
 		if v = b.single(v); b.err != nil || len(v.Shape) != 1 {
 			return v
 		}
-		shape := dims(v.Shape[0])
-		for range len(acc.Shape) - 2 {
-			shape = append(shape, sym.Const(1))
-		}
-		return b.reshape(v, shape)
+		return b.reshape(v, column(v.Shape[0], len(acc.Shape)-2))
 	}
 	if bias := c.Value(8); bias != nil {
 		acc = b.add(b.cast(acc, loop.I32), channel(bias))
