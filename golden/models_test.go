@@ -2,10 +2,8 @@ package golden
 
 import (
 	"archive/zip"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"sort"
@@ -126,134 +124,6 @@ func writeDigests(t *testing.T, m map[string]string) {
 	if err := os.WriteFile(digestFile, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestZooAccuracy reproduces the accuracy that about.json states, on the whole held-out set, to the digits given there.
-func TestZooAccuracy(t *testing.T) {
-	var compiled []*driver.Compiled
-	for _, m := range own {
-		compiled = append(compiled, compile(t, m.file))
-	}
-	s := suite(t, compiled)
-	for i, m := range own {
-		var about struct {
-			Accuracy map[string]any `json:"accuracy"`
-		}
-		data, err := os.ReadFile(filepath.Join(m.sets, "about.json"))
-		if err == nil {
-			err = json.Unmarshal(data, &about)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		set := readNpz(t, filepath.Join(m.sets, "accuracy.npz"))
-		var got any
-		if strings.Contains(m.file, "digits-vit") {
-			got = digitsAccuracy(t, s, i, set)
-		} else {
-			got = datesAccuracy(t, s, i, set)
-		}
-		if want := about.Accuracy[filepath.Base(m.file)]; fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: accuracy %v, want %v", m.file, got, want)
-		}
-	}
-}
-
-// TestZooDigits reproduces the accuracy of the other digit models of the zoo.
-func TestZooDigits(t *testing.T) {
-	var compiled []*driver.Compiled
-	var dirs []string
-	for _, name := range []string{"digits-resnet", "digits-perceiver", "digits-swin"} {
-		dirs = append(dirs, shared(t, "zoo/"+name))
-		compiled = append(compiled, compile(t, filepath.Join(dirs[len(dirs)-1], "model.onnx")))
-	}
-	s := suite(t, compiled)
-	for i, dir := range dirs {
-		var about struct {
-			Accuracy map[string]any `json:"accuracy"`
-		}
-		data, err := os.ReadFile(filepath.Join(dir, "about.json"))
-		if err == nil {
-			err = json.Unmarshal(data, &about)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := digitsAccuracy(t, s, i, readNpz(t, filepath.Join(dir, "accuracy.npz")))
-		if want := about.Accuracy["model.onnx"]; fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: accuracy %v, want %v", dir, got, want)
-		}
-	}
-}
-
-func digitsAccuracy(t *testing.T, s programs, i int, set map[string]*rt.Value) any {
-	img, labels := set["images"], set["labels"]
-	channels := 1
-	if strings.Contains(s.path(i), "swin") {
-		channels = 3 // grey, three times
-	}
-	x := &rt.Value{Elem: rt.F32, Shape: []int{img.Shape[0], channels, img.Shape[1], img.Shape[2]}}
-	plane := img.Shape[1] * img.Shape[2]
-	for k := range img.Shape[0] * channels * plane {
-		x.Data = appendF32(x.Data, float32(img.At(k/(channels*plane)*plane+k%plane))/127.5-1)
-	}
-	logits := runOnce(t, s, i, x)
-	right := 0
-	for n := range img.Shape[0] {
-		if float64(argmax(logits, n)) == labels.At(n) {
-			right++
-		}
-	}
-	return round4(float64(right) / float64(img.Shape[0]))
-}
-
-func datesAccuracy(t *testing.T, s programs, i int, set map[string]*rt.Value) any {
-	ids, labels := set["input_ids"], set["labels"]
-	n, width := ids.Shape[0], ids.Shape[1]
-	in := [3]*rt.Value{}
-	for k := range in {
-		in[k] = &rt.Value{Elem: rt.I64, Shape: ids.Shape}
-	}
-	for k := range n * width {
-		id := int64(ids.At(k))
-		in[0].Data, in[2].Data = appendI64(in[0].Data, id), appendI64(in[2].Data, 0)
-		in[1].Data = appendI64(in[1].Data, min(id, 1))
-	}
-	logits := runOnce(t, s, i, in[:]...)
-	counted, right, sentences := 0, 0, 0
-	for r := range n {
-		all := true
-		for c := range width {
-			want := labels.At(r*width + c)
-			if want < 0 {
-				continue
-			}
-			counted++
-			if float64(argmax(logits, r*width+c)) == want {
-				right++
-			} else {
-				all = false
-			}
-		}
-		if all {
-			sentences++
-		}
-	}
-	return map[string]any{"sentence": round4(float64(sentences) / float64(n)), "token": round4(float64(right) / float64(counted))}
-}
-
-func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }
-
-// argmax of row r of a value whose last axis holds the classes.
-func argmax(v *rt.Value, r int) int {
-	n := v.Shape[len(v.Shape)-1]
-	best := 0
-	for c := range n {
-		if v.At(r*n+c) > v.At(r*n+best) {
-			best = c
-		}
-	}
-	return best
 }
 
 // runOnce runs program i on tensors, in the order of its inputs, and reads its first output.
