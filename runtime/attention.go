@@ -68,7 +68,7 @@ func (s *Session) windowTask(worker, i int) {
 	for r, at := range rows {
 		copy(q[r*a.D:(r+1)*a.D], unsafe.Slice((*float32)(a.Q.at(image, h, int(at))), a.D))
 	}
-	a.packWindow(kp, vp, rows, image, h)
+	g.packWindow(w, a, kp, vp, rows, image, h)
 	t := Tile{K: a.D, A: Ptr(unsafe.SliceData(q)), LDA: a.D * 4, B: Ptr(unsafe.SliceData(kp)), BStep: a.D * Lanes * 4,
 		C: Ptr(unsafe.SliceData(scores)), LDC: ld * 4}
 	g.block(w, &t, a.S, 0, a.M, 0, sp)
@@ -82,14 +82,13 @@ func (s *Session) windowTask(worker, i int) {
 }
 
 // packWindow packs a window's keys and values.
-func (a *Attention) packWindow(kp, vp []float32, rows []int64, image, h int) {
-	var from [Lanes]Ptr
+func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int64, image, h int) {
 	for p := 0; p < len(rows); p += Lanes {
 		n := min(Lanes, len(rows)-p)
 		for c, at := range rows[p : p+n] {
-			from[c] = a.K.at(image, h, int(at))
+			w.panel.From[c] = a.K.at(image, h, int(at))
 		}
-		columns(kp[p*a.D:(p+Lanes)*a.D], &from, n)
+		g.columns(w, kp[p*a.D:(p+Lanes)*a.D], n)
 	}
 	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
 	for r, at := range rows {
@@ -120,8 +119,8 @@ func (s *Session) attentionTask(worker, i int) {
 	mem := w.scratchFor(sp*Lanes*a.D + ep*Lanes*a.S + step*ld)
 	kp, rest := mem[:sp*Lanes*a.D], mem[sp*Lanes*a.D:]
 	vp, scores := rest[:ep*Lanes*a.S], rest[ep*Lanes*a.S:]
-	packKeys(kp, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
-	Pack(vp, a.V.at(b, h, 0), a.S, a.E, a.V.Row, 1)
+	g.packKeys(w, kp, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
+	g.pack(w, vp, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
 	r1 := a.M * (part + 1) / parts
 	for r := a.M * part / parts; r < r1; r += step {
 		n := min(step, r1-r)
@@ -150,47 +149,5 @@ func (s *Session) softmaxRows(w *worker, b, h, r, n, ld int, scores []float32) {
 			w.ptrs[1] = row
 		}
 		callRow(kernel, a.S, &w.ptrs)
-	}
-}
-
-// packKeys lays rows of keys out as the columns of panels: the transposed matrix, [panel][d][16].
-func packKeys(dst []float32, src Ptr, s, d, stride int) {
-	var from [Lanes]Ptr
-	for p := 0; p < s; p += Lanes {
-		n := min(Lanes, s-p)
-		for c := range n {
-			from[c] = At(src, (p+c)*stride*4)
-		}
-		columns(dst[p*d:(p+Lanes)*d], &from, n)
-	}
-}
-
-// columns makes n rows the columns of a panel, and columns of zeros behind them.
-func columns(panel []float32, from *[Lanes]Ptr, n int) {
-	if n < Lanes {
-		for j := range len(panel) / Lanes {
-			out := (*[Lanes]float32)(panel[j*Lanes:])
-			for c := range out {
-				out[c] = 0
-				if c < n {
-					out[c] = *(*float32)(At(from[c], j*4))
-				}
-			}
-		}
-		return
-	}
-	a, b, c, d, e, f, g, h := from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]
-	for j := range len(panel) / Lanes {
-		out := (*[Lanes]float32)(panel[j*Lanes:])
-		at := j * 4
-		out[0], out[1], out[2], out[3] = *(*float32)(At(a, at)), *(*float32)(At(b, at)), *(*float32)(At(c, at)), *(*float32)(At(d, at))
-		out[4], out[5], out[6], out[7] = *(*float32)(At(e, at)), *(*float32)(At(f, at)), *(*float32)(At(g, at)), *(*float32)(At(h, at))
-	}
-	a, b, c, d, e, f, g, h = from[8], from[9], from[10], from[11], from[12], from[13], from[14], from[15]
-	for j := range len(panel) / Lanes {
-		out := (*[Lanes]float32)(panel[j*Lanes:])
-		at := j * 4
-		out[8], out[9], out[10], out[11] = *(*float32)(At(a, at)), *(*float32)(At(b, at)), *(*float32)(At(c, at)), *(*float32)(At(d, at))
-		out[12], out[13], out[14], out[15] = *(*float32)(At(e, at)), *(*float32)(At(f, at)), *(*float32)(At(g, at)), *(*float32)(At(h, at))
 	}
 }

@@ -27,10 +27,11 @@ type Tile struct {
 	at    int           // the row that C and Res are at
 }
 
-// Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels.
+// Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack.
 type Gemm struct {
-	Rows, Panels int
-	Tiles        [][]func(*Tile)
+	Rows, Panels   int
+	Columns, Lines func(*Panel)
+	Tiles          [][]func(*Tile)
 }
 
 // laneMasks[n] has the first n lanes set.
@@ -247,29 +248,6 @@ func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
 	}
 }
 
-// Pack lays a matrix of k rows and n columns out in panels, with zeros behind the last column. Strides are in elements.
-func Pack(dst []float32, src Ptr, k, n, rowStride, colStride int) {
-	at := 0
-	for p := 0; p < n; p += Lanes {
-		cols := min(Lanes, n-p)
-		for r := range k {
-			row := dst[at : at+Lanes : at+Lanes]
-			from := At(src, (r*rowStride+p*colStride)*4)
-			if colStride == 1 && cols == Lanes {
-				*(*[Lanes]float32)(row) = *(*[Lanes]float32)(from)
-			} else {
-				for c := range row {
-					row[c] = 0
-					if c < cols {
-						row[c] = *(*float32)(At(from, c*colStride*4))
-					}
-				}
-			}
-			at += Lanes
-		}
-	}
-}
-
 // MatMul is C = A B for a batch of matrices, both computed at run time: batch strides of A and B in elements may be 0. Packed
 // has room for the packed matrices of B, one for each different one.
 type MatMul struct {
@@ -303,11 +281,11 @@ func (m *MatMul) offset(i int, st [3]int) int {
 
 func (m *MatMul) packedSize() int { return (m.N + Lanes - 1) / Lanes * Lanes * m.K }
 
-func (s *Session) packTask(_, i int) {
+func (s *Session) packTask(worker, i int) {
 	m := &s.mm
 	size := m.packedSize()
 	dst := unsafe.Slice((*float32)(At(m.Packed, i*size*4)), size)
-	Pack(dst, At(m.B, m.offset(i, m.SB)*4), m.K, m.N, m.N, 1)
+	s.k.Gemm.pack(&s.workers[worker], dst, At(m.B, m.offset(i, m.SB)*4), m.K, m.N, m.N)
 }
 
 func (s *Session) matmulTask(worker, i int) {
@@ -317,9 +295,9 @@ func (s *Session) matmulTask(worker, i int) {
 	s.k.Gemm.block(&s.workers[worker], &t, m.N, 0, m.M, 0, (m.N+Lanes-1)/Lanes)
 }
 
-// GoGemm is TileGo as a set of tile kernels.
+// GoGemm is the kernels in plain Go.
 var GoGemm = func() Gemm {
-	g := Gemm{Rows: 8, Panels: 2}
+	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo}
 	for range g.Rows + 1 {
 		g.Tiles = append(g.Tiles, []func(*Tile){TileGo, TileGo, TileGo})
 	}

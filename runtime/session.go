@@ -71,6 +71,7 @@ type Session struct {
 type worker struct {
 	ptrs    Ptrs
 	tile    Tile
+	panel   Panel
 	scratch []float32
 	_       [64]byte // keep workers on lines of their own
 }

@@ -51,7 +51,12 @@ func (t target) Emit(ks []*loop.Kernel) (*codegen.Unit, error) {
 		}
 		tiles = append(tiles, "{"+strings.Join(row, ", ")+"}")
 	}
-	u.Gemm = fmt.Sprintf("rt.Gemm{Rows: %d, Panels: %d, Tiles: [][]func(*rt.Tile){\n%s,\n}}", t.rows, t.panels, strings.Join(tiles, ",\n"))
+	columns, lines := "columns"+t.suffix, "lines"+t.suffix
+	w.columns(t, columns)
+	w.lines(t, lines)
+	fmt.Fprintf(&decl, "//go:noescape\nfunc %s(p *rt.Panel)\n\n//go:noescape\nfunc %s(p *rt.Panel)\n\n", columns, lines)
+	u.Gemm = fmt.Sprintf("rt.Gemm{Rows: %d, Panels: %d, Columns: %s, Lines: %s, Tiles: [][]func(*rt.Tile){\n%s,\n}}",
+		t.rows, t.panels, columns, lines, strings.Join(tiles, ",\n"))
 	for i, k := range ks {
 		name := fmt.Sprintf("row%d%s", i, t.suffix)
 		if !k.Pure() || !w.row(t, name, k) {

@@ -33,7 +33,7 @@ func (target) Emit(ks []*loop.Kernel) (*codegen.Unit, error) {
 		fmt.Fprintf(&decl, "//go:noescape\nfunc %s(t *rt.Tile)\n\n", name)
 		tiles = append(tiles, "{nil, "+name+"}")
 	}
-	u.Gemm = fmt.Sprintf("rt.Gemm{Rows: %d, Panels: 1, Tiles: [][]func(*rt.Tile){\n%s,\n}}", maxRows, strings.Join(tiles, ",\n"))
+	u.Gemm = fmt.Sprintf("rt.Gemm{Rows: %d, Panels: 1, Columns: rt.ColumnsGo, Lines: rt.LinesGo, Tiles: [][]func(*rt.Tile){\n%s,\n}}", maxRows, strings.Join(tiles, ",\n"))
 	for i, k := range ks {
 		name := fmt.Sprintf("row%d__neon", i)
 		if !k.Pure() || !w.row(name, k) {
