@@ -15,15 +15,17 @@ type decoding struct {
 	past, present                []int
 	axis                         int
 	most                         int64
+	total                        sym.Dim            // of caches that can stay in place: their length after a step
+	inPlace                      map[*ir.Value]bool // the outputs that can
 }
 
 // decoding finds out from shapes and uses whether the graph is a decoder, and which port is what; nil if it is none. Token ids are
 // numbers [batch, rows] that pick rows of a table; scores are [batch, rows, vocabulary] over the same rows; a cache grows by as many.
-func (p *Plan) decoding() *decoding {
+func findDecoding(g *ir.Graph) *decoding {
 	d := &decoding{ids: -1, mask: -1, positions: -1, logits: -1}
-	picks := tableRows(p.Graph)
+	picks := tableRows(g)
 	best := int64(0)
-	for i, v := range p.Graph.Inputs {
+	for i, v := range g.Inputs {
 		if rows := picks[v]; len(v.Shape) == 2 && v.Elem.Integer() && rows > best {
 			d.ids, best = i, rows
 		}
@@ -31,9 +33,9 @@ func (p *Plan) decoding() *decoding {
 	if d.ids < 0 {
 		return nil
 	}
-	ids := p.Graph.Inputs[d.ids]
-	d.pairCaches(p.Graph, ids)
-	for i, v := range p.Graph.Outputs {
+	ids := g.Inputs[d.ids]
+	d.pairCaches(g, ids)
+	for i, v := range g.Outputs {
 		if len(v.Shape) == 3 && v.Elem.String() == "f32" && d.logits < 0 && v.Shape[0] == ids.Shape[0] && v.Shape[1] == ids.Shape[1] {
 			if n, ok := v.Shape[2].Const(); ok && n >= best {
 				d.logits = i
@@ -43,7 +45,7 @@ func (p *Plan) decoding() *decoding {
 	if d.logits < 0 {
 		return nil
 	}
-	for i, v := range p.Graph.Inputs {
+	for i, v := range g.Inputs {
 		if i == d.ids || len(v.Shape) != 2 || v.Shape[0] != ids.Shape[0] || v.Elem.Float() {
 			continue
 		}
@@ -54,7 +56,7 @@ func (p *Plan) decoding() *decoding {
 			d.mask = i
 		}
 	}
-	d.most = d.room(p, ids)
+	d.most = d.mostTokens(g, ids)
 	return d
 }
 
@@ -126,14 +128,14 @@ func tableRows(g *ir.Graph) map[*ir.Value]int64 {
 	return out
 }
 
-// room is how many tokens the program's facts allow, if they say: a limit on the rows, alone or with the cache.
-func (d *decoding) room(p *Plan, ids *ir.Value) int64 {
+// mostTokens is how many tokens the program's facts allow, if they say: a limit on the rows, alone or with the cache.
+func (d *decoding) mostTokens(g *ir.Graph, ids *ir.Value) int64 {
 	total := ids.Shape[1]
 	if len(d.past) > 0 {
-		total = total.Add(p.Graph.Inputs[d.past[0]].Shape[d.axis])
+		total = total.Add(g.Inputs[d.past[0]].Shape[d.axis])
 	}
 	most := int64(0)
-	for _, r := range p.Graph.Requires {
+	for _, r := range g.Requires {
 		n, ok := r.Large.Const()
 		if ok && (r.Small == total || r.Small == ids.Shape[1]) && (most == 0 || n < most) {
 			most = n
@@ -142,14 +144,68 @@ func (d *decoding) room(p *Plan, ids *ir.Value) int64 {
 	return most
 }
 
-// source prints it as a literal.
-func (d *decoding) source() string {
+// room stands in strides for the length that caches have room for: s.Room in the emitted program.
+var room = sym.Sym("room")
+
+// keepCaches finds out whether the caches can stay in place: whether every one is its input with new rows behind, all of one length, and
+// nobody but attention, which takes strides, reads them. Their rows then have the strides of a longer cache.
+func (l *lowering) keepCaches() {
+	d := l.p.decoding
+	if d == nil || len(d.past) == 0 {
+		return
+	}
+	total := l.g.Outputs[d.present[0]].Shape[d.axis]
+	keep := map[*ir.Value]bool{}
+	for k, i := range d.past {
+		in, out := l.g.Inputs[i], l.g.Outputs[d.present[k]]
+		n := out.Def
+		grown := n != nil && n.Op == op.Concat && n.Attr.(op.ConcatAttr).Axis == int64(d.axis) && len(n.In) == 2 && n.In[0] == in
+		if !grown || len(l.users[in]) != 1 || l.outputs[in] || out.Shape[d.axis] != total || keep[out] || !l.strided(out) {
+			return
+		}
+		keep[out] = true
+	}
+	d.total, d.inPlace = total, keep
+}
+
+// cache reports whether a value is a cache that can stay in place.
+func (l *lowering) cache(v *ir.Value) bool { return l.p.decoding != nil && l.p.decoding.inPlace[v] }
+
+// strided reports whether all that read a value, or a view of it, take strides.
+func (l *lowering) strided(v *ir.Value) bool {
+	for _, n := range l.users[v] {
+		if n.Op != op.Attention && !(isMove(n) && l.strided(n.Out[0])) {
+			return false
+		}
+	}
+	return true
+}
+
+// defineCache allocates a cache that can stay in place: a slot of its own, of which a decoder can hold another copy.
+func (l *lowering) defineCache(v *ir.Value) view {
+	m := l.alloc(v)
+	l.p.Buffers[m.Index].own, l.p.Buffers[m.Index].output = true, true
+	long := append([]sym.Dim{}, v.Shape...)
+	long[l.p.decoding.axis] = room
+	l.views[v] = view{m, v.Shape, contiguous(m, long).strides}
+	return l.views[v]
+}
+
+// source prints it as a literal. Caches in place stand in the slots of their outputs.
+func (d *decoding) source(outputs []Mem) string {
 	list := func(v []int) string {
 		return "[]int{" + strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]") + "}"
 	}
 	s := fmt.Sprintf("&rt.Decoding{IDs: %d, Mask: %d, Positions: %d, Logits: %d", d.ids, d.mask, d.positions, d.logits)
 	if len(d.past) > 0 {
 		s += fmt.Sprintf(", Past: %s, Present: %s, PastAxis: %d", list(d.past), list(d.present), d.axis)
+	}
+	if d.inPlace != nil {
+		var slots []int
+		for _, k := range d.present {
+			slots = append(slots, outputs[k].Index)
+		}
+		s += ", Slots: " + list(slots)
 	}
 	if d.most > 0 {
 		s += fmt.Sprintf(", Most: %d", d.most)

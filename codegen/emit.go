@@ -235,6 +235,9 @@ func forwardFile(p *Plan, o Options) string {
 	w.sizes()
 	w.f("// forward is the program. Steps are numbered as in the name table.\nfunc forward(s *rt.Session, d []int) {\n")
 	w.symbols()
+	if d := p.decoding; d != nil && d.inPlace != nil {
+		w.f("room := s.Room(%s)\n", goDim(d.total))
+	}
 	step := 0
 	for i := 0; i < len(p.Calls); {
 		if r := p.repeatAt(i); r != nil {
@@ -477,8 +480,7 @@ func modelFile(p *Plan, o Options) string {
 	w.f("// Model is a program ready to run.\ntype Model struct{ m *rt.Model }\n\n")
 	w.f("// New prepares the program; it is an error if this machine lacks what Options.ISA asks for.\nfunc New(o rt.Options) (*Model, error) {\n")
 	w.f("m, err := rt.NewModel(&Program, o)\nif err != nil {\nreturn nil, err\n}\nreturn &Model{m}, nil\n}\n\n")
-	decoding := p.decoding()
-	if decoding != nil {
+	if p.decoding != nil {
 		w.f("// Decoder prepares the generation of tokens; extra holds the inputs beside tokens, mask, positions and caches, by number.\n")
 		w.f("func (m *Model) Decoder(extra map[int]*rt.Value) (*rt.Decoder, error) { return rt.NewDecoder(m.m, extra) }\n\n")
 	}
@@ -498,8 +500,8 @@ func modelFile(p *Plan, o Options) string {
 		w.f("MayBeZero: []bool{%s},\n", zeros)
 	}
 	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
-	if decoding != nil {
-		w.f("Decoding: %s,\n", decoding.source())
+	if p.decoding != nil {
+		w.f("Decoding: %s,\n", p.decoding.source(p.Outputs))
 	}
 	if p.Graph.Rounding != "" {
 		w.f("Rounding: %q,\n", p.Graph.Rounding)

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"strings"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -86,6 +87,8 @@ func (l *lowering) prepare() {
 	for _, v := range l.g.Outputs {
 		l.outputs[v] = true
 	}
+	l.p.decoding = findDecoding(l.g)
+	l.keepCaches()
 	if len(l.g.Nodes) > 0 {
 		l.node = l.g.Nodes[0]
 	} else {
@@ -176,6 +179,9 @@ func (l *lowering) define(v *ir.Value) Mem {
 // output is the place of a graph output: a slot of its own, contiguous.
 func (l *lowering) output(v *ir.Value) Mem {
 	w := l.view(v)
+	if l.cache(v) {
+		return w.mem
+	}
 	if w.isContiguous() && w.mem.Space == Slot && w.mem.Off.Is(0) && !l.p.Buffers[w.mem.Index].output {
 		l.p.Buffers[w.mem.Index].output = true
 		return w.mem
@@ -266,10 +272,13 @@ func trim(shape []sym.Dim, vs []view) ([]sym.Dim, []view) {
 	return pick(shape), vs
 }
 
-func (l *lowering) emitMove(v *ir.Value, from, to view) {
+func (l *lowering) emitMove(v *ir.Value, from, to view) { l.emitCopy("Move", v, from, to) }
+
+// emitCopy emits a Move or, for what decoders leave in place, a Carry.
+func (l *lowering) emitCopy(method string, v *ir.Value, from, to view) {
 	size := v.Elem.Size()
 	shape, vs := trim(v.Shape, []view{from, to})
-	c := Call{Method: "Move", Type: "rt.Move", Kind: "move"}
+	c := Call{Method: method, Type: "rt.Move", Kind: strings.ToLower(method)}
 	c.arg("Rank", num(len(shape)))
 	c.arg("Size", num(int(size)))
 	c.arg("Dims", ints(shape))

@@ -60,6 +60,7 @@ type Buffer struct {
 	first, last int // the calls that use it
 	slot        int
 	output      bool
+	own         bool // shares its slot with no other
 }
 
 // Repeat is a run of equal layers: Count times the Period calls from Start on.
@@ -77,6 +78,8 @@ type Plan struct {
 	Outputs []Mem
 	Consts  []Const
 	Repeats []Repeat
+
+	decoding *decoding // nil if the program is no decoder
 }
 
 // Const is a constant in the weights.
@@ -201,6 +204,9 @@ func (p *Plan) assignSlots() {
 
 // pickSlot prefers a free slot of the same size, then one that is surely larger, then one that is surely smaller.
 func (p *Plan) pickSlot(b *Buffer, free []int) int {
+	if b.own {
+		return len(free)
+	}
 	larger, smaller := -1, -1
 	for i, last := range free {
 		if last >= b.first {

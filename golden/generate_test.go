@@ -3,6 +3,7 @@ package golden
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -134,5 +135,23 @@ func TestNoDecoder(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != rt.ExitUsage {
 		t.Errorf("%v, want exit code %d: %s", err, rt.ExitUsage, out)
+	}
+}
+
+// TestDecoderInPlace runs the tests of testdata/decoder in the module of a decoder with grouped heads and one of an older exporter.
+func TestDecoderInPlace(t *testing.T) {
+	test, err := os.ReadFile("testdata/decoder/decoder_test.go.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tiny-llama", "tiny-mixtral-dynamo"} {
+		dir := filepath.Join(t.TempDir(), "module")
+		if err := compile(t, filepath.Join(shared(t, "models"), name)).Emit(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "decoder_test.go"), test, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		goTool(t, dir, "0", "test", "-count=1", "./...")
 	}
 }

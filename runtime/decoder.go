@@ -15,11 +15,13 @@ type Decoding struct {
 	Logits               int   // [batch, rows, vocabulary]
 	Past, Present        []int // caches, in pairs; none if the program reads all tokens in every step
 	PastAxis             int   // of the caches: the one that grows
+	Slots                []int // of the caches if they can stay in place, longer than they are
 	Most                 int   // tokens that the program has room for; 0 if it does not say
 }
 
-// Decoder generates tokens with a model. It belongs to one goroutine. The caches stay where the last step left them; a step reads them
-// there and leaves the longer ones in the memory of its own run, so that two runs' memory serves a whole generation.
+// Decoder generates tokens with a model. It belongs to one goroutine. Where the program allows it, the caches stay in memory of the
+// decoder that has room for more tokens than there are, and a step adds its rows behind. Otherwise a step reads them where the last one
+// left them and leaves the longer ones in the memory of its own run.
 type Decoder struct {
 	m     *Model
 	d     *Decoding
@@ -29,12 +31,17 @@ type Decoder struct {
 	tokens [][]int64 // all of each sequence; shorter prompts are filled up on the left
 	pad    []int     // how many of a sequence's first tokens are filling
 	seen   int       // tokens that the caches hold
-	last   Result    // the step that holds the caches
+	caches [][]byte  // that stay in place
+	kept   []Ptr     // the same by slot
+	shapes [][]int   // what they hold
+	room   int       // the length that they have room for
+	last   Result    // or the step that holds the caches
 	held   bool
 	ids    []int64
 	mask   []int64
 	pos    []int64
-	narrow []int32 // the same for inputs of i32
+	narrow []int32   // the same for inputs of i32
+	sizes  [3][2]int // and their shapes
 	logits []float32
 	rows   [][]float32 // of logits, one a sequence
 }
@@ -68,7 +75,10 @@ func (d *Decoding) feeds(i int) bool {
 
 // Begin starts anew with a batch of prompts, none of them empty. Prompts of different length need a program with a mask and positions.
 func (d *Decoder) Begin(prompts [][]int64) error {
-	d.Release()
+	if len(prompts) != d.batch {
+		d.Release()
+	}
+	d.drop()
 	longest := 0
 	for _, p := range prompts {
 		longest = max(longest, len(p))
@@ -93,10 +103,60 @@ func (d *Decoder) Begin(prompts [][]int64) error {
 
 // Release gives the caches' memory back.
 func (d *Decoder) Release() {
+	d.drop()
+	d.caches, d.kept, d.room = nil, nil, 0
+}
+
+// drop gives the last step's memory back.
+func (d *Decoder) drop() {
 	if d.held {
 		d.last.Release()
 	}
 	d.held = false
+}
+
+// inPlace reports whether the caches stay in the decoder's memory. A device keeps its own.
+func (d *Decoder) inPlace() bool { return len(d.d.Slots) > 0 && d.m.dev == nil }
+
+// reserve makes room in the caches for so many tokens, and for as many again, so that a generation seldom needs more.
+func (d *Decoder) reserve(total int) {
+	if total <= d.room {
+		return
+	}
+	room := max(total+64, 2*d.room)
+	if d.d.Most > 0 {
+		room = max(total, min(room, d.d.Most))
+	}
+	old := d.caches
+	d.caches, d.shapes, d.kept = nil, nil, make([]Ptr, d.m.prog.Slots)
+	for k, i := range d.d.Past {
+		outer, inner := 1, d.m.prog.Inputs[i].Elem.Size()
+		shape := d.emptyCache(i)
+		for a, n := range shape {
+			if a < d.d.PastAxis {
+				outer *= n
+			} else if a > d.d.PastAxis {
+				inner *= n
+			}
+		}
+		mem := reserve(outer * room * inner)
+		for o := 0; d.seen > 0 && o < outer; o++ {
+			copy(mem[o*room*inner:], old[k][o*d.room*inner:][:d.seen*inner])
+		}
+		d.caches, d.shapes = append(d.caches, mem), append(d.shapes, shape)
+		d.kept[d.d.Slots[k]] = Ptr(unsafe.SliceData(mem))
+	}
+	d.room = room
+}
+
+// emptyCache is the shape of cache input i when it is empty.
+func (d *Decoder) emptyCache(i int) []int {
+	shape := make([]int, len(d.m.prog.Inputs[i].Axes))
+	for a, ax := range d.m.prog.Inputs[i].Axes {
+		shape[a] = ax.Const
+	}
+	shape[0], shape[d.d.PastAxis] = d.batch, 0
+	return shape
 }
 
 // Append adds a token to every sequence.
@@ -118,14 +178,22 @@ func (d *Decoder) Step() ([][]float32, error) {
 	}
 	rows := total - d.seen
 	c := d.m.Begin()
+	if d.inPlace() {
+		d.reserve(total)
+		c.s.kept, c.s.length = d.kept, d.room
+	}
 	d.bind(c, rows, total)
 	r, err := c.Run()
 	if err != nil {
 		return nil, err
 	}
-	d.Release()
+	d.drop()
 	d.last, d.held, d.seen = r, true, total
-	return d.scores(&r), nil
+	scores := d.scores(&r)
+	if d.inPlace() {
+		d.drop()
+	}
+	return scores, nil
 }
 
 // bind gives the call its inputs: rows new tokens of each sequence, total with those before.
@@ -140,23 +208,24 @@ func (d *Decoder) bind(c *Call, rows, total int) {
 		}
 	}
 	d.narrow = d.narrow[:0]
-	d.integers(c, d.d.IDs, d.ids, rows)
-	d.integers(c, d.d.Mask, d.mask, total)
-	d.integers(c, d.d.Positions, d.pos, rows)
+	d.integers(c, d.d.IDs, d.ids, &d.sizes[0], rows)
+	d.integers(c, d.d.Mask, d.mask, &d.sizes[1], total)
+	d.integers(c, d.d.Positions, d.pos, &d.sizes[2], rows)
 	for i, v := range d.extra {
 		c.BindBytes(i, v.Data, v.Shape)
 	}
 	for k, i := range d.d.Past {
-		d.bindPast(c, i, d.d.Present[k])
+		d.bindPast(c, i, k)
 	}
 }
 
-// integers binds numbers to input i, of whatever integer type it is.
-func (d *Decoder) integers(c *Call, i int, v []int64, cols int) {
+// integers binds numbers [batch, cols] to input i, of whatever integer type it is.
+func (d *Decoder) integers(c *Call, i int, v []int64, size *[2]int, cols int) {
 	if i < 0 {
 		return
 	}
-	shape := []int{d.batch, cols}
+	*size = [2]int{d.batch, cols}
+	shape := size[:]
 	switch d.m.prog.Inputs[i].Elem {
 	case I32:
 		at := len(d.narrow)
@@ -182,19 +251,23 @@ func (d *Decoder) integers(c *Call, i int, v []int64, cols int) {
 	}
 }
 
-// bindPast gives cache i what the last step left as output out, or an empty cache.
-func (d *Decoder) bindPast(c *Call, i, out int) {
+// bindPast gives cache k, input i, what the last step left, or an empty cache.
+func (d *Decoder) bindPast(c *Call, i, k int) {
 	if d.held {
-		data, shape := d.last.OutBytes(out)
+		data, shape := d.last.OutBytes(d.d.Present[k])
 		c.BindBytes(i, data, shape)
 		return
 	}
-	shape := make([]int, len(d.m.prog.Inputs[i].Axes))
-	for a, ax := range d.m.prog.Inputs[i].Axes {
-		shape[a] = ax.Const
+	if !d.inPlace() {
+		c.BindBytes(i, nil, d.emptyCache(i))
+		return
 	}
-	shape[0], shape[d.d.PastAxis] = d.batch, 0
-	c.BindBytes(i, nil, shape)
+	d.shapes[k][d.d.PastAxis] = d.seen
+	size := d.m.prog.Inputs[i].Elem.Size()
+	for _, n := range d.shapes[k] {
+		size *= n
+	}
+	c.BindBytes(i, d.caches[k][:size], d.shapes[k]) // only the shape counts: the program goes to the slot
 }
 
 // scores copies the last row of every sequence.

@@ -354,6 +354,7 @@ const maxIdle = 64
 
 func (c *Call) recycle() {
 	m := c.m
+	c.s.kept = nil
 	for i := range c.in {
 		c.in[i].p, c.s.In[i] = nil, nil
 	}
@@ -381,6 +382,11 @@ func (c *Call) Run() (Result, error) {
 		return Result{}, err
 	}
 	p.SlotSizes(c.dims, c.sizes)
+	for i, k := range c.s.kept {
+		if k != nil {
+			c.sizes[i] = 0
+		}
+	}
 	if err := c.s.Begin(c.sizes); err != nil {
 		c.recycle()
 		return Result{}, err

@@ -45,8 +45,10 @@ type Session struct {
 	In, Out []Ptr
 	workers []worker
 	err     error
-	step    int // of the program, in progress
-	failed  int // the step that err is from
+	kept    []Ptr // by slot: what lies outside the arena; nil in an ordinary run
+	length  int   // that kept caches have room for
+	step    int   // of the program, in progress
+	failed  int   // the step that err is from
 	stats   *Stats
 	dev     *Device // nil: everything runs on the CPU
 	mem     deviceMemory
@@ -137,7 +139,25 @@ func (s *Session) Slot(i int) Ptr {
 	if s.dev != nil {
 		return At(s.mem.arena, s.slots[i])
 	}
+	if s.kept != nil && s.kept[i] != nil {
+		return s.kept[i]
+	}
 	return unsafe.Pointer(&s.arena[s.slots[i]])
+}
+
+// Room is the length that caches have room for: their own in an ordinary run, more if a Decoder keeps them.
+func (s *Session) Room(length int) int {
+	if s.kept != nil {
+		return s.length
+	}
+	return length
+}
+
+// Carry is a Move of what a Decoder leaves in place.
+func (s *Session) Carry(m Move) {
+	if s.kept == nil {
+		s.Move(m)
+	}
 }
 
 // Weight is an address in the weights.
