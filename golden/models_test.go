@@ -22,6 +22,17 @@ var own = []model{
 	{"models/digits-vit/model.onnx", "models/digits-vit"}, {"models/digits-vit/model-dynamo.onnx", "models/digits-vit"},
 }
 
+// standIns are the models that standins/make.py makes for systems that no model beside this repository stands for.
+var standIns = []string{"all-in-one", "lstm-seq2seq", "videobert", "vit-22b", "vit-22b-dynamo"}
+
+func TestStandIns(t *testing.T) {
+	var list []model
+	for _, name := range standIns {
+		list = append(list, model{filepath.Join("models", name, "model.onnx"), filepath.Join("models", name)})
+	}
+	checkModels(t, list)
+}
+
 // TestOwnModels runs the models of this repository; TestSharedModels the BERT- and ViT-like f32 ones beside it.
 func TestOwnModels(t *testing.T) { checkModels(t, own) }
 
