@@ -71,10 +71,8 @@ func (s *Session) convTask(worker, i int) {
 	c, w, g := &s.conv, &s.workers[worker], &s.k.Gemm
 	r0, r1, p0, p1 := c.part(i)
 	n := r1 - r0
-	a := w.scratchFor(n * c.K)
-	for r := range n {
-		c.window(r0+r, a[r*c.K:(r+1)*c.K])
-	}
+	a := w.scratchFor(n*c.K + Lanes)
+	c.pack(r0, r1, a)
 	t := Tile{K: c.K, A: Ptr(unsafe.SliceData(a)), LDA: c.K * 4, B: c.W, BStep: c.K * Lanes * 4, C: At(c.C, r0*c.N*4), LDC: c.N * 4,
 		Bias: c.Bias, LDR: c.N * 4}
 	if c.Res != nil && c.Act < 0 {
@@ -101,26 +99,58 @@ func (s *Session) convOnDevice(c Conv) bool {
 	return s.dev.Im2Col(&col) && s.dev.Linear(&lin)
 }
 
-// window writes the row of window i.
-func (c *Conv) window(i int, out []float32) {
-	w2 := i % c.Windows[2]
-	i /= c.Windows[2]
-	w1 := i % c.Windows[1]
-	i /= c.Windows[1]
+// pack writes the rows of windows r0 … r1. Behind the last one, out has room for a vector.
+func (c *Conv) pack(r0, r1 int, out []float32) {
+	w2, i := r0%c.Windows[2], r0/c.Windows[2]
+	w1, i := i%c.Windows[1], i/c.Windows[1]
 	w0, b := i%c.Windows[0], i/c.Windows[0]
-	n, at := c.Channels, 0
+	for r := r0; r < r1; r++ {
+		c.window(b, w0, w1, w2, out[(r-r0)*c.K:])
+		if w2++; w2 < c.Windows[2] {
+			continue
+		}
+		if w2, w1 = 0, w1+1; w1 < c.Windows[1] {
+			continue
+		}
+		if w1, w0 = 0, w0+1; w0 == c.Windows[0] {
+			w0, b = 0, b+1
+		}
+	}
+}
+
+// window writes the row of one window. It may write up to a vector of anything behind it.
+func (c *Conv) window(b, w0, w1, w2 int, out []float32) {
+	n, at := c.Channels*c.Kernel[2], 0
+	p2 := w2*c.Stride[2] - c.Pad[2]
+	inside := c.Dil[2] == 1 && p2 >= 0 && p2+c.Kernel[2] <= c.In[2]
+	end := c.Batch*c.In[0]*c.In[1]*c.In[2]*c.Channels - n - Lanes
 	for k0 := range c.Kernel[0] {
 		p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
 		for k1 := range c.Kernel[1] {
 			p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
-			line := out[at : at+c.Kernel[2]*n]
-			at += len(line)
-			if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
-				clear(line)
-				continue
+			base := ((b*c.In[0]+p0)*c.In[1] + p1) * c.In[2]
+			from := (base + p2) * c.Channels
+			switch {
+			case p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1]:
+				clear(out[at : at+n])
+			case inside && n < shortLine && from <= end:
+				vectors(out[at:at+n+Lanes], At(c.X, from*4), n)
+			default:
+				c.line(base, p2, out[at:at+n])
 			}
-			c.line(((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2], w2*c.Stride[2]-c.Pad[2], line)
+			at += n
 		}
+	}
+}
+
+// shortLine is how many elements are cheaper to copy in whole vectors than by a call.
+const shortLine = 64
+
+// vectors copies n elements, and up to a vector more.
+func vectors(out []float32, from Ptr, n int) {
+	to := Ptr(unsafe.SliceData(out))
+	for i := 0; i < n*4; i += Lanes * 4 {
+		*(*[Lanes]float32)(At(to, i)) = *(*[Lanes]float32)(At(from, i))
 	}
 }
 

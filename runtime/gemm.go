@@ -230,12 +230,20 @@ func (s *Session) linearTask(worker, i int) {
 	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))
 }
 
-// activate runs the activation on rows r0 … r1 of columns n0 … n1 of the result.
+// mapped is about the most elements of one call of an activation.
+const mapped = 1 << 13
+
+// activate runs the activation on rows r0 … r1 of columns n0 … n1 of the result. It takes elements one by one, so whole rows are one
+// stretch of them.
 func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
 	if l.Act < 0 {
 		return
 	}
-	for r := r0; r < r1; r++ {
+	each := 1
+	if n0 == 0 && n1 == l.N {
+		each = max(1, mapped/l.N)
+	}
+	for r := r0; r < r1; r += each {
 		at := (r*l.N + n0) * 4
 		c := At(l.C, at)
 		w.ptrs[0] = c
@@ -244,7 +252,7 @@ func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
 		} else {
 			w.ptrs[1] = c
 		}
-		callRow(s.k.Rows[l.Act], n1-n0, &w.ptrs)
+		callRow(s.k.Rows[l.Act], min(each, r1-r)*(n1-n0), &w.ptrs)
 	}
 }
 
