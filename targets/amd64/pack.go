@@ -60,22 +60,28 @@ func z(n int) string { return fmt.Sprintf("Z%d", n) }
 
 func y(n int) string { return fmt.Sprintf("Y%d", n) }
 
-// transpose16 loads a block into Z0 … Z15, interleaves pairs of rows, then pairs of pairs, then the quarters of registers.
+// interleave makes groups of four rows out of n registers, by way of the n behind them: register r+c then has, in each quarter q, element
+// 4q+c of rows r … r+3.
+func (w *asm) interleave(reg func(int) string, n int) {
+	for r := 0; r < n; r += 2 {
+		w.i("VUNPCKLPS", reg(r+1), reg(r), reg(n+r))
+		w.i("VUNPCKHPS", reg(r+1), reg(r), reg(n+r+1))
+	}
+	for r := 0; r < n; r += 4 {
+		for q := range 2 {
+			w.i("VUNPCKLPD", reg(n+r+q+2), reg(n+r+q), reg(r+2*q))
+			w.i("VUNPCKHPD", reg(n+r+q+2), reg(n+r+q), reg(r+2*q+1))
+		}
+	}
+}
+
+// transpose16 loads a block into Z0 … Z15, interleaves rows, then puts the quarters of registers together.
 func (w *asm) transpose16() {
 	for r := range 16 {
 		w.i("MOVQ", fmt.Sprintf("%d(DI)", r*8), "R8")
 		w.i("VMOVUPS.Z", "(R8)(SI*1)", "K1", z(r))
 	}
-	for r := 0; r < 16; r += 2 {
-		w.i("VUNPCKLPS", z(r+1), z(r), z(16+r))
-		w.i("VUNPCKHPS", z(r+1), z(r), z(17+r))
-	}
-	for r := 0; r < 16; r += 4 {
-		for q := range 2 {
-			w.i("VUNPCKLPD", z(18+r+q), z(16+r+q), z(r+2*q))
-			w.i("VUNPCKHPD", z(18+r+q), z(16+r+q), z(r+2*q+1))
-		}
-	}
+	w.interleave(z, 16)
 	for q := range 4 {
 		w.i("VSHUFF32X4", "$0x44", z(4+q), z(q), z(16+q))
 		w.i("VSHUFF32X4", "$0xEE", z(4+q), z(q), z(20+q))
@@ -105,16 +111,7 @@ func (w *asm) transpose8(h int) {
 		w.i("MOVQ", fmt.Sprintf("%d(DI)", (8*h+r)*8), "R8")
 		w.i("VMASKMOVPS", "(R8)(SI*1)", "Y8", y(r))
 	}
-	for r := 0; r < 8; r += 2 {
-		w.i("VUNPCKLPS", y(r+1), y(r), y(8+r))
-		w.i("VUNPCKHPS", y(r+1), y(r), y(9+r))
-	}
-	for r := 0; r < 8; r += 4 {
-		for q := range 2 {
-			w.i("VUNPCKLPD", y(10+r+q), y(8+r+q), y(r+2*q))
-			w.i("VUNPCKHPD", y(10+r+q), y(8+r+q), y(r+2*q+1))
-		}
-	}
+	w.interleave(y, 8)
 	for j := range 8 {
 		w.i("VPERM2F128", []string{"$0x20", "$0x31"}[j/4], y(4+j%4), y(j%4), y(8))
 		w.store(j, y(8), fmt.Sprintf("%d(R9)", j*64+h*32), []string{"half", "stored"}[h])
