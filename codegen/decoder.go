@@ -19,7 +19,7 @@ type decoding struct {
 	inPlace                      map[*ir.Value]bool // the outputs that can
 }
 
-// decoding finds out from shapes and uses whether the graph is a decoder, and which port is what; nil if it is none. Token ids are
+// findDecoding finds out from shapes and uses whether the graph is a decoder, and which port is what; nil if it is none. Token ids are
 // numbers [batch, rows] that pick rows of a table; scores are [batch, rows, vocabulary] over the same rows; a cache grows by as many.
 func findDecoding(g *ir.Graph) *decoding {
 	d := &decoding{ids: -1, mask: -1, positions: -1, logits: -1}

@@ -52,17 +52,18 @@ func (l *lowering) lowerGatherND(n *ir.Node) {
 
 func (l *lowering) lowerConcat(n *ir.Node) {
 	out, axis := n.Out[0], n.Attr.(op.ConcatAttr).Axis
-	first := "Move"
 	var to view
+	method := "Move"
 	if l.cache(out) {
-		first, to = "Carry", l.defineCache(out)
+		method, to = "Carry", l.defineCache(out)
 	} else {
 		to = contiguous(l.define(out), out.Shape)
 	}
 	at := sym.Const(0)
-	for i, v := range n.In {
+	for _, v := range n.In {
 		part := view{to.shifted(at.Mul(to.strides[axis]), out.Elem.Size()), v.Shape, to.strides}
-		l.emitCopy([]string{first, "Move"}[min(i, 1)], v, l.view(v), part)
+		l.emitCopy(method, v, l.view(v), part)
+		method = "Move" // what is new
 		at = at.Add(v.Shape[axis])
 	}
 }

@@ -126,6 +126,11 @@ func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.
 			return nil
 		}
 	}
+	return computed(v, b, in, memo)
+}
+
+// computed evaluates the node of a value of one output and remembers what it gives; nil if it cannot be evaluated.
+func computed(v *ir.Value, b sym.Binding, in []*ir.Tensor, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
 	out, err := v.Def.Eval(b, in)
 	if err != nil {
 		return nil
@@ -389,12 +394,7 @@ func constantUnder(v *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *i
 			return nil
 		}
 	}
-	out, err := v.Def.Eval(b, in)
-	if err != nil {
-		return nil
-	}
-	memo[v] = out[0]
-	return out[0]
+	return computed(v, b, in, memo)
 }
 
 func (w *windowed) patch(end, mask *ir.Value) *ir.Patch {

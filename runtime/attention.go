@@ -45,8 +45,6 @@ func (a *Attention) splits(threads int) int {
 	return min((2*threads+n-1)/n, (a.M+15)/16)
 }
 
-// attentionTask does some rows of one head: the keys and values go into panels, then for a few rows at a time the scores, their
-// softmax and the product with the values stay in the cache.
 // windowTask is attentionTask for one head of one window: the window's rows are gathered from the image and the result's rows go back to
 // where they came from, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021).
 func (s *Session) windowTask(worker, i int) {
@@ -104,6 +102,8 @@ func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int6
 	}
 }
 
+// attentionTask does some rows of one head: the keys and values go into panels, then for a few rows at a time the scores, their
+// softmax and the product with the values stay in the cache.
 func (s *Session) attentionTask(worker, i int) {
 	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
 	if a.Windows > 0 {

@@ -1,9 +1,6 @@
 package op
 
-import (
-	"mmc/ir"
-	"mmc/ir/sym"
-)
+import "mmc/ir"
 
 func init() {
 	ir.FromONNX("", "PRelu", 1, readPRelu)
@@ -14,11 +11,7 @@ func readPRelu(c *ir.Import) error {
 	b := &builder{c: c}
 	x, slope := b.need(0), b.need(1)
 	if b.err == nil && c.Opset < 7 && len(slope.Shape) == 1 {
-		shape := append([]sym.Dim{}, slope.Shape...)
-		for len(shape)+1 < len(x.Shape) {
-			shape = append(shape, sym.Const(1))
-		}
-		slope = b.reshape(slope, shape)
+		slope = b.reshape(slope, column(slope.Shape[0], len(x.Shape)-2))
 	}
 	below := b.do(Less, nil, x, b.like(x, 0))
 	return b.done(b.do(Where, nil, below, b.mul(x, slope), x))
