@@ -83,7 +83,7 @@ func Module(program []File, o Options) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, rt...)
+	files = append(files, o.localise(rt)...)
 	mod := "module " + o.Module + "\n\ngo 1.26\n"
 	if a := o.Accelerator; a != nil {
 		more, err := AcceleratorFiles(o)
@@ -102,7 +102,7 @@ func Module(program []File, o Options) ([]File, error) {
 	return files, check(files)
 }
 
-// RuntimeFiles is a copy of the runtime, without its tests.
+// RuntimeFiles is a copy of the runtime for a module named model, without its tests.
 func RuntimeFiles(dir string) ([]File, error) {
 	var files []File
 	err := fs.WalkDir(rt.Source, ".", func(path string, e fs.DirEntry, err error) error {
@@ -110,6 +110,7 @@ func RuntimeFiles(dir string) ([]File, error) {
 			return err
 		}
 		data, err := rt.Source.ReadFile(path)
+		data = bytes.ReplaceAll(data, []byte(`"mmc/runtime`), []byte(`"model/rt`))
 		files = append(files, File{dir + path, data})
 		return err
 	})
@@ -461,7 +462,7 @@ func address(m *Mem, i string) string {
 var elemNames = map[string]string{"f32": "float32", "f64": "float64", "i8": "int8", "u8": "uint8", "i16": "int16", "u16": "uint16",
 	"i32": "int32", "u32": "uint32", "i64": "int64", "u64": "uint64", "bool": "bool", "f16": "uint16", "bf16": "uint16",
 	"f8e4m3fn": "uint8", "f8e4m3fnuz": "uint8", "f8e5m2": "uint8", "f8e5m2fnuz": "uint8", "f8e8m0": "uint8", "f4e2m1": "uint8",
-	"i4": "int8", "u4": "uint8", "i2": "int8", "u2": "uint8"}
+	"i4": "int8", "u4": "uint8", "i2": "int8", "u2": "uint8", "string": "string"}
 
 // modelFile is the typed API: In, Out, New, Run.
 func modelFile(p *Plan, o Options) string {
@@ -498,6 +499,9 @@ func modelFile(p *Plan, o Options) string {
 	w.f("// Program describes the model to the runtime.\nvar Program = rt.Program{\nDigest: digest,\nInputs: Inputs,\nOutputs: Outputs,\nSymbols: symbolNames[:],\n")
 	if zeros := p.mayBeZero(); zeros != "" {
 		w.f("MayBeZero: []bool{%s},\n", zeros)
+	}
+	if p.usesStrings() {
+		w.f("Words: words,\n")
 	}
 	w.f("Facts: factNames[:],\nSteps: stepNames[:],\n")
 	if p.decoding != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/sym"
 )
 
@@ -39,6 +40,12 @@ func namesFile(p *Plan, o Options) string {
 	for _, s := range p.Hints() {
 		w.f("%s,", strconv.QuoteToASCII(s))
 	}
+	if p.usesStrings() {
+		w.f("}\n\n// words are the model's strings, by number.\nvar words = []string{")
+		for _, s := range p.Graph.Words.List() {
+			w.f("%s,", strconv.QuoteToASCII(s))
+		}
+	}
 	w.f("}\n\n// factNames say where the program relies on a limit.\nvar factNames = [...]string{")
 	for _, r := range p.Graph.Requires {
 		w.f("%s,", strconv.QuoteToASCII(r.Why))
@@ -49,6 +56,21 @@ func namesFile(p *Plan, o Options) string {
 	}
 	w.f("}\n")
 	return w.body.String()
+}
+
+// usesStrings reports whether the program needs a table of strings.
+func (p *Plan) usesStrings() bool {
+	for _, v := range append(append([]*ir.Value{}, p.Graph.Inputs...), p.Graph.Outputs...) {
+		if v.Elem == loop.String {
+			return true
+		}
+	}
+	for _, n := range p.Graph.Nodes {
+		if holdsStrings(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayBeZero lists which symbols may be 0, or "" if none may.

@@ -49,7 +49,7 @@ func TestOps(t *testing.T) {
 		}
 	}
 	for name := range ir.Ops() {
-		if !seen[name] {
+		if !seen[name] && !textual[name] {
 			t.Errorf("operator %s has no case", name)
 		}
 	}
@@ -65,6 +65,9 @@ func TestOps(t *testing.T) {
 		}
 	}
 }
+
+// textual are the operators whose inputs are strings, which random numbers cannot make: TestStrings and ONNX's own cases run them.
+var textual = map[string]bool{"stringnormalizer": true, "stringsplit": true, "stringconcat": true, "regexfullmatch": true}
 
 func checkOp(t *testing.T, s programs, i int, name string, g *ir.Graph, seed int) {
 	b := sym.Binding{"s0": int64(1 + 2*seed), "s1": int64(1 + (seed*4+3)%7), "s2": int64(1 + seed*9)}

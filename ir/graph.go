@@ -46,6 +46,7 @@ type Graph struct {
 	Requires []Require
 	Rounding string            // what the model rounds to between its operators: "", f16 or int8
 	Hints    map[string]string // symbol -> the name the model gives that axis
+	Words    *Words            // the strings of constants and attributes
 }
 
 // Op is an operator. The fields are set once, in init, by its file in ir/op.

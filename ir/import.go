@@ -46,7 +46,8 @@ type Import struct {
 	Inputs []*Value
 	Attrs  map[string]Attribute
 	NumOut int
-	Out    []*Value // set by Return
+	Lookup func(name string) *Value // what a name of the model stands for here, or nil
+	Out    []*Value                 // set by Return
 }
 
 // Value is input i, or nil if it is absent.

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,6 +19,15 @@ type PlainCall struct {
 	Floats []float64
 	Count  Count
 }
+
+// Words is a table of strings, by whose numbers tensors hold them.
+type Words = plain.Words
+
+// NewWords makes a table that holds the empty string alone.
+func NewWords() *Words { return plain.NewWords(nil) }
+
+// errWords is why strings are not looked at before a program runs: its table is made then.
+var errWords = errors.New("strings are the program's")
 
 // Count is a symbol whose value a node finds from its data while the program runs, and the most it can be, as "symbol:most"; empty is
 // none.
@@ -61,6 +71,11 @@ func ParseFloats(list string) []float64 {
 
 // evalPlain runs an operator of package plain. Outputs are made as large as they can be and cut when their size is known.
 func (n *Node) evalPlain(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
+	for _, v := range append(append([]*Value{}, n.In...), n.Out...) {
+		if v != nil && v.Elem == loop.String {
+			return nil, errWords
+		}
+	}
 	call := n.Op.Plain(n)
 	a := &plain.Args{}
 	for i, t := range in {

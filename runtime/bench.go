@@ -66,7 +66,7 @@ func (c *cli) bench() error {
 	return nil
 }
 
-// benchInputs reads the inputs given by -i and makes the others up: small integers, floats in [-1, 1).
+// benchInputs reads the inputs given by -i and makes the others up: small integers, floats in [-1, 1), empty strings.
 func (c *cli) benchInputs() ([]*Value, error) {
 	dims, err := c.benchDims()
 	if err != nil {
@@ -87,8 +87,12 @@ func (c *cli) benchInputs() ([]*Value, error) {
 			v.Shape = append(v.Shape, size)
 			n *= size
 		}
-		v.Data = reserve(n * p.Elem.Size())
-		v.random(n)
+		if p.Elem == STRING {
+			v.Text = make([]string, n)
+		} else {
+			v.Data = reserve(n * p.Elem.Size())
+			v.random(n)
+		}
 		ins[i] = v
 	}
 	for _, kv := range c.inputs {
@@ -180,7 +184,7 @@ func (m *Model) Bench(ins []*Value, warmup, runs int, kernels bool) (*BenchResul
 func (m *Model) once(ins []*Value, st *Stats, res *BenchResult) error {
 	c := m.Begin()
 	for i, v := range ins {
-		c.BindBytes(i, v.Data, v.Shape)
+		c.bind(i, v)
 	}
 	c.s.Profile(st)
 	r, err := c.Run()

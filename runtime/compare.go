@@ -20,7 +20,8 @@ type Compared struct {
 	Why    string  `json:"why,omitempty"`
 }
 
-// Digest is the sha256 over the element type's name, the shape as little-endian int64s and the bytes.
+// Digest is the sha256 over the element type's name, the shape as little-endian int64s and the bytes; those
+// of a string come after their number, an int64 too.
 func Digest(v *Value) string {
 	h := sha256.New()
 	h.Write([]byte(v.Elem.String()))
@@ -30,6 +31,11 @@ func Digest(v *Value) string {
 		h.Write(b[:])
 	}
 	h.Write(v.Data)
+	for _, s := range v.Text {
+		binary.LittleEndian.PutUint64(b[:], uint64(len(s)))
+		h.Write(b[:])
+		h.Write([]byte(s))
+	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
@@ -40,6 +46,11 @@ func Compare(got, want *Value, atol, rtol float64) Compared {
 	if got.Elem != want.Elem || fmt.Sprint(got.Shape) != fmt.Sprint(want.Shape) {
 		c.fail("is %v%v, want %v%v", got.Elem, got.Shape, want.Elem, want.Shape)
 		return c
+	}
+	for i, s := range got.Text {
+		if s != want.Text[i] {
+			c.fail("element %d is %q, want %q", i, s, want.Text[i])
+		}
 	}
 	n := len(got.Data) / got.Elem.Size()
 	var dot, gg, ww float64

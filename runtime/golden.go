@@ -120,7 +120,7 @@ func (m *Model) RunValues(ins []*Value) ([]*Value, error) {
 		if v.Elem != m.prog.Inputs[i].Elem {
 			return nil, &InputError{fmt.Sprintf("input %q is %v, want %v", m.prog.Inputs[i].Name, v.Elem, m.prog.Inputs[i].Elem)}
 		}
-		c.BindBytes(i, v.Data, v.Shape)
+		c.bind(i, v)
 	}
 	r, err := c.Run()
 	if err != nil {
@@ -130,9 +130,23 @@ func (m *Model) RunValues(ins []*Value) ([]*Value, error) {
 	outs := make([]*Value, len(m.prog.Outputs))
 	for i, p := range m.prog.Outputs {
 		b, shape := r.OutBytes(i)
-		outs[i] = &Value{p.Name, p.Elem, append([]int{}, shape...), append([]byte{}, b...)}
+		outs[i] = &Value{Name: p.Name, Elem: p.Elem, Shape: append([]int{}, shape...)}
+		if p.Elem == STRING {
+			outs[i].Text = r.text(b)
+		} else {
+			outs[i].Data = append([]byte{}, b...)
+		}
 	}
 	return outs, nil
+}
+
+// bind gives input i as a file's tensor.
+func (c *Call) bind(i int, v *Value) {
+	if v.Elem == STRING {
+		c.BindText(i, v.Text, v.Shape)
+		return
+	}
+	c.BindBytes(i, v.Data, v.Shape)
 }
 
 // Tolerances of a comparison unless a caller gives others.

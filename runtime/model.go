@@ -1,11 +1,14 @@
 package rt
 
 import (
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
+
+	"mmc/runtime/plain"
 )
 
 // Elem is an element type.
@@ -35,6 +38,7 @@ const (
 	U4
 	I2
 	U2
+	STRING // in memory the number of a string in the run's table
 )
 
 var elemInfo = [...]struct {
@@ -45,7 +49,8 @@ var elemInfo = [...]struct {
 }{{"f32", 4, "<f4", 1}, {"f64", 8, "<f8", 11}, {"f16", 2, "<f2", 10}, {"bf16", 2, "", 16}, {"i8", 1, "|i1", 3}, {"u8", 1, "|u1", 2},
 	{"i16", 2, "<i2", 5}, {"u16", 2, "<u2", 4}, {"i32", 4, "<i4", 6}, {"u32", 4, "<u4", 12}, {"i64", 8, "<i8", 7}, {"u64", 8, "<u8", 13},
 	{"bool", 1, "|b1", 9}, {"f8e4m3fn", 1, "", 17}, {"f8e4m3fnuz", 1, "", 18}, {"f8e5m2", 1, "", 19}, {"f8e5m2fnuz", 1, "", 20},
-	{"f8e8m0", 1, "", 24}, {"f4e2m1", 1, "", 23}, {"i4", 1, "", 22}, {"u4", 1, "", 21}, {"i2", 1, "", 26}, {"u2", 1, "", 25}}
+	{"f8e8m0", 1, "", 24}, {"f4e2m1", 1, "", 23}, {"i4", 1, "", 22}, {"u4", 1, "", 21}, {"i2", 1, "", 26}, {"u2", 1, "", 25},
+	{"string", 8, "", 8}}
 
 func (e Elem) String() string { return elemInfo[e].name }
 
@@ -65,7 +70,7 @@ func (e Elem) Size() int { return elemInfo[e].size }
 
 // Element are the Go types of elements.
 type Element interface {
-	~float32 | ~float64 | ~int8 | ~uint8 | ~int16 | ~uint16 | ~int32 | ~uint32 | ~int64 | ~uint64 | ~bool
+	~float32 | ~float64 | ~int8 | ~uint8 | ~int16 | ~uint16 | ~int32 | ~uint32 | ~int64 | ~uint64 | ~bool | string
 }
 
 // Tensor is a dense row-major tensor of Go values.
@@ -106,6 +111,7 @@ type Program struct {
 	Digest          string
 	Inputs, Outputs []Port
 	Symbols, Facts  []string
+	Words           []string  // the model's strings, the empty one first; nil if it has nothing to do with strings
 	MayBeZero       []bool    // of the symbols; nil if none may be 0
 	Counted         int       // how many symbols, the last ones, are found while the program runs
 	Decoding        *Decoding // if the program is a decoder
@@ -304,6 +310,9 @@ func (m *Model) Begin() *Call {
 	c := &Call{m: m, s: NewSession(m.team, m.k, m.weights), dims: make([]int, len(p.Symbols)),
 		sizes: make([]int, p.Slots), in: make([]bound, len(p.Inputs)), shapes: make([][]int, len(p.Outputs))}
 	c.s.dev = m.dev
+	if p.Words != nil {
+		c.s.words = plain.NewWords(p.Words)
+	}
 	c.s.In = make([]Ptr, len(p.Inputs))
 	for i := range c.shapes {
 		c.shapes[i] = make([]int, len(p.Outputs[i].Axes))
@@ -313,6 +322,10 @@ func (m *Model) Begin() *Call {
 
 // Bind gives input i.
 func Bind[T Element](c *Call, i int, t Tensor[T]) {
+	if text, ok := any(t.Data).([]string); ok {
+		c.BindText(i, text, t.Shape)
+		return
+	}
 	var zero T
 	c.in[i] = bound{Ptr(unsafe.SliceData(t.Data)), len(t.Data), t.Shape, int(unsafe.Sizeof(zero))}
 }
@@ -330,6 +343,19 @@ func (p *Program) locate(err error, step int) error {
 func (c *Call) BindBytes(i int, data []byte, shape []int) {
 	size := c.m.prog.Inputs[i].Elem.Size()
 	c.in[i] = bound{Ptr(unsafe.SliceData(data)), len(data) / size, shape, size}
+}
+
+// BindText gives input i, one of strings.
+func (c *Call) BindText(i int, text []string, shape []int) {
+	if c.s.words == nil {
+		c.in[i] = bound{} // Run refuses it
+		return
+	}
+	numbers := make([]uint64, len(text))
+	for k, s := range text {
+		numbers[k] = c.s.words.Number(s)
+	}
+	c.in[i] = bound{Ptr(unsafe.SliceData(numbers)), len(numbers), shape, STRING.Size()}
 }
 
 // Result are the outputs of a run.
@@ -355,6 +381,9 @@ const maxIdle = 64
 func (c *Call) recycle() {
 	m := c.m
 	c.s.kept = nil
+	if c.s.words != nil {
+		c.s.words.Keep(len(m.prog.Words))
+	}
 	for i := range c.in {
 		c.in[i].p, c.s.In[i] = nil, nil
 	}
@@ -523,7 +552,25 @@ func Output[T Element](r *Result, i int) Tensor[T] {
 	if len(b) == 0 {
 		return Tensor[T]{Shape: shape}
 	}
+	if _, ok := any(zero).(string); ok {
+		return Tensor[T]{any(r.text(b)).([]T), shape}
+	}
 	return Tensor[T]{unsafe.Slice((*T)(Ptr(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(zero))), shape}
+}
+
+// OutText is output i, one of strings, and its shape.
+func (r *Result) OutText(i int) ([]string, []int) {
+	b, shape := r.OutBytes(i)
+	return r.text(b), shape
+}
+
+// text are the strings of numbers.
+func (r *Result) text(numbers []byte) []string {
+	out := make([]string, len(numbers)/STRING.Size())
+	for k := range out {
+		out[k] = r.c.s.words.Text(binary.LittleEndian.Uint64(numbers[8*k:]))
+	}
+	return out
 }
 
 // FloorDiv and CeilDiv divide rounding down and up; a division by zero gives 0.

@@ -14,6 +14,7 @@ type Value struct {
 	Elem  Elem
 	Shape []int
 	Data  []byte
+	Text  []string // the elements of a tensor of strings, which has no Data
 }
 
 // maxFile is the most bytes of a tensor's file.
@@ -46,7 +47,7 @@ func ReadFile(path string) (*Value, error) {
 var errProto = errors.New("not a TensorProto: malformed protobuf")
 
 // readTensorProto reads the fields of TensorProto that test data uses: dims 1, data_type 2, float_data 4, int32_data 5,
-// int64_data 7, name 8, raw_data 9, double_data 10, uint64_data 11.
+// string_data 6, int64_data 7, name 8, raw_data 9, double_data 10, uint64_data 11.
 func readTensorProto(data []byte) (*Value, error) {
 	v := &Value{Elem: 255}
 	var raw []byte
@@ -71,6 +72,8 @@ func readTensorProto(data []byte) (*Value, error) {
 			v.Elem = elemFromONNX(int(num))
 		case 8:
 			v.Name = string(body)
+		case 6:
+			v.Text = append(v.Text, string(body))
 		case 9:
 			raw = body
 		case 4:
@@ -154,6 +157,12 @@ func (v *Value) fill(raw []byte, words []uint64) error {
 	n, err := checkedLen(v.Shape)
 	if err != nil {
 		return err
+	}
+	if v.Elem == STRING {
+		if len(v.Text) != n {
+			return fmt.Errorf("%d strings for shape %v", len(v.Text), v.Shape)
+		}
+		return nil
 	}
 	size := v.Elem.Size()
 	if bits := v.Elem.bits(); bits < 8 {

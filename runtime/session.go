@@ -3,6 +3,8 @@ package rt
 import (
 	"fmt"
 	"unsafe"
+
+	"mmc/runtime/plain"
 )
 
 // Ptr is an address in an arena, in the weights or in a caller's slice.
@@ -50,7 +52,8 @@ type Session struct {
 	step    int   // of the program, in progress
 	failed  int   // the step that err is from
 	stats   *Stats
-	dev     *Device // nil: everything runs on the CPU
+	words   *plain.Words // the strings of this run, after the model's own
+	dev     *Device      // nil: everything runs on the CPU
 	mem     deviceMemory
 
 	lin  Linear
@@ -144,6 +147,9 @@ func (s *Session) Slot(i int) Ptr {
 	}
 	return unsafe.Pointer(&s.arena[s.slots[i]])
 }
+
+// Words is the run's table of strings, for functions of package plain.
+func (s *Session) Words() *plain.Words { return s.words }
 
 // Room is the length that caches have room for: their own in an ordinary run, more if a Decoder keeps them.
 func (s *Session) Room(length int) int {

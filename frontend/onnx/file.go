@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"mmc/frontend/onnx/onnxpb"
+
+	"mmc/ir"
 )
 
 // mapping is a file's contents. They stay mapped for the life of the process: graphs alias them.
@@ -42,6 +44,7 @@ type external struct {
 	dir        string
 	trustLinks bool
 	files      map[string][]byte
+	words      *ir.Words // the strings read so far
 }
 
 func (e *external) open(location string) ([]byte, error) {

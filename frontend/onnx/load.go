@@ -65,7 +65,7 @@ func Decode(data []byte, dir string, o Options) (*Model, error) {
 		return nil, rejected("malformed protobuf: %v", err)
 	}
 	r := &reader{
-		model: &p, opts: o, ext: &external{dir: dir, trustLinks: o.TrustLinks, files: map[string][]byte{}},
+		model: &p, opts: o, ext: &external{dir: dir, trustLinks: o.TrustLinks, files: map[string][]byte{}, words: ir.NewWords()},
 		tensors: map[*onnxpb.TensorProto]*ir.Tensor{}, subst: map[string]sym.Dim{},
 	}
 	r.zeros = r.maybeZero(p.Graph.GetInput())
@@ -181,7 +181,7 @@ func domainName(d string) string {
 }
 
 func (r *reader) graph() error {
-	r.g = &ir.Graph{Hints: map[string]string{}}
+	r.g = &ir.Graph{Hints: map[string]string{}, Words: r.ext.words}
 	r.vals, r.bad, r.wide = map[string]*ir.Value{}, map[string]bool{}, map[conversion]*ir.Value{}
 	r.rejects, r.missing, r.numNodes = nil, Unsupported{}, 0
 	p := r.model.Graph
@@ -335,6 +335,9 @@ func (o *Options) fixed(name string, elem loop.Elem, rank int) (*ir.Tensor, erro
 		t, _, err := ReadTensor(text)
 		return t, err
 	}
+	if elem == loop.String {
+		return nil, ir.NotSupported("strings that are fixed")
+	}
 	parts := strings.Split(text, ",")
 	t := ir.NewTensor(elem, int64(len(parts)))
 	if rank == 0 && len(parts) == 1 {
@@ -383,7 +386,7 @@ func axisKey(p *onnxpb.ValueInfoProto, axis int, count map[string]int) string {
 }
 
 // maybeZero finds the symbols that may be 0 when a program runs, such as the length of a cache of keys and values: they are sizes of
-// floating-point inputs of rank 3 and more only, and there of the only open axis after the first.
+// floating-point inputs only, of rank 1, or of rank 3 and more and there of the only open axis after the first.
 func (r *reader) maybeZero(list []*onnxpb.ValueInfoProto) map[string]bool {
 	zeros, others := map[string]bool{}, map[string]bool{}
 	for _, p := range list {
@@ -398,14 +401,14 @@ func (r *reader) maybeZero(list []*onnxpb.ValueInfoProto) map[string]bool {
 			if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed {
 				continue
 			}
-			if key := axisKey(p, a, count); a > 0 {
+			if key := axisKey(p, a, count); a > 0 || len(tt.Shape.Dim) == 1 {
 				inner = append(inner, key)
 			} else {
 				others[key] = true
 			}
 		}
 		into := others
-		if err == nil && elem.Float() && len(tt.Shape.Dim) >= 3 && len(inner) == 1 {
+		if rank := len(tt.Shape.Dim); err == nil && elem.Float() && (rank == 1 || rank >= 3) && len(inner) == 1 {
 			into = zeros
 		}
 		for _, key := range inner {

@@ -6,6 +6,7 @@ import (
 
 	"mmc/frontend/onnx/onnxpb"
 	"mmc/ir"
+	"mmc/ir/loop"
 )
 
 // scope is where names of values are looked up: the graph, or the body of a function.
@@ -109,7 +110,12 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 			return ir.NotSupported("input %d is a sequence", i)
 		}
 	}
-	c := &ir.Import{Graph: r.g, From: what, Opset: s.opsets[domain], Inputs: in, Attrs: attrs, NumOut: numOutputs(n)}
+	for i, v := range in {
+		if v != nil && v.Elem == loop.String && !takesStrings[n.OpType] {
+			return ir.NotSupported("input %d holds strings", i)
+		}
+	}
+	c := &ir.Import{Graph: r.g, From: what, Opset: s.opsets[domain], Inputs: in, Attrs: attrs, NumOut: numOutputs(n), Lookup: s.lookup}
 	if err := read(c); err != nil {
 		return err
 	}
@@ -119,6 +125,13 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 // takesSequences are the operators that know lists of values.
 var takesSequences = map[string]bool{"SequenceInsert": true, "SequenceErase": true, "SequenceAt": true, "SequenceLength": true, "SequenceMap": true,
 	"ConcatFromSequence": true, "Identity": true, "If": true, "Loop": true, "Optional": true, "OptionalGetElement": true, "OptionalHasElement": true}
+
+// takesStrings are the operators that know strings, or move elements of any kind.
+var takesStrings = map[string]bool{"StringNormalizer": true, "StringConcat": true, "StringSplit": true, "RegexFullMatch": true, "Equal": true,
+	"Where": true, "Identity": true, "Reshape": true, "Transpose": true, "Concat": true, "Split": true, "Slice": true, "Gather": true,
+	"GatherElements": true, "GatherND": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true, "Expand": true, "Tile": true, "Shape": true,
+	"Size": true, "Compress": true, "If": true, "Loop": true, "SequenceConstruct": true, "SequenceInsert": true, "SequenceAt": true,
+	"SequenceLength": true, "SplitToSequence": true, "ConcatFromSequence": true}
 
 // checkKnown reports a node that cannot be read whatever its inputs are.
 func (r *reader) checkKnown(n *onnxpb.NodeProto, s scope, what string) {

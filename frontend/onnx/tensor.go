@@ -20,6 +20,8 @@ func (e *external) tensor(p *onnxpb.TensorProto) (*ir.Tensor, error) {
 	}
 	t := &ir.Tensor{Elem: elem, Shape: append([]int64{}, p.Dims...)}
 	switch {
+	case elem == loop.String:
+		return e.strings(p)
 	case p.DataLocation == 1:
 		if e == nil {
 			return nil, fmt.Errorf("external data is not allowed here")
@@ -39,6 +41,21 @@ func (e *external) tensor(p *onnxpb.TensorProto) (*ir.Tensor, error) {
 		return t, boolsOnly(t)
 	}
 	return typedTensor(p, elem)
+}
+
+// strings reads a tensor of strings, whose numbers in the model's table are its elements.
+func (e *external) strings(p *onnxpb.TensorProto) (*ir.Tensor, error) {
+	if e == nil {
+		return nil, ir.NotSupported("strings here")
+	}
+	if n := ir.NumElements(p.Dims); int64(len(p.StringData)) != n {
+		return nil, fmt.Errorf("%d strings for shape %v", len(p.StringData), p.Dims)
+	}
+	t := ir.NewTensor(loop.String, p.Dims...)
+	for i, s := range p.StringData {
+		t.Set(i, loop.Scalar{I: int64(e.words.Number(string(s)))})
+	}
+	return t, nil
 }
 
 func byteSize(dims []int64, elem loop.Elem) (int64, error) {

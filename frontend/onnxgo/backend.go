@@ -71,7 +71,7 @@ func (b *Backend) ApplyOperation(o onnx.Operation, out ...graph.Node) error {
 // Graph builds the compiler's graph. Inputs are node IDs, as in onnx.Model.Input; other values that no operator computes must
 // carry a tensor and become constants. Outputs are the values that no operator reads.
 func (b *Backend) Graph(inputs ...int64) (*ir.Graph, error) {
-	g := &ir.Graph{Hints: map[string]string{}}
+	g := &ir.Graph{Hints: map[string]string{}, Words: ir.NewWords()}
 	vals := map[int64]*ir.Value{}
 	for _, id := range inputs {
 		n, ok := b.Node(id).(*Node)

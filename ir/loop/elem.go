@@ -34,6 +34,7 @@ const (
 	U4
 	I2
 	U2
+	String // numbers of strings in the program's table; kernels only move and compare them
 )
 
 var elems = []struct {
@@ -45,6 +46,7 @@ var elems = []struct {
 	{"u32", "uint32", 4}, {"i64", "int64", 8}, {"u64", "uint64", 8}, {"bool", "bool", 1},
 	{"f8e4m3fn", "uint8", 1}, {"f8e4m3fnuz", "uint8", 1}, {"f8e5m2", "uint8", 1}, {"f8e5m2fnuz", "uint8", 1}, {"f8e8m0", "uint8", 1},
 	{"f4e2m1", "uint8", 1}, {"i4", "int8", 1}, {"u4", "uint8", 1}, {"i2", "int8", 1}, {"u2", "uint8", 1},
+	{"string", "uint64", 8},
 }
 
 // String is the short name used in the text form, such as f32.
@@ -60,7 +62,7 @@ func (e Elem) GoType() string { return elems[e].goType }
 func (e Elem) Float() bool { return e >= F32 && e <= BF16 || e >= F8E4M3FN && e <= F4E2M1 }
 
 // Integer reports whether e is an integer type; Bool is not.
-func (e Elem) Integer() bool { return e >= I8 && e <= U64 || e >= I4 }
+func (e Elem) Integer() bool { return e >= I8 && e <= U64 || e >= I4 && e <= U2 }
 
 // Bits is the size of an element in files.
 func (e Elem) Bits() int64 {
@@ -74,7 +76,7 @@ func (e Elem) Bits() int64 {
 }
 
 // Stored reports whether e is only a way to store numbers: values are widened before anything is computed from them.
-func (e Elem) Stored() bool { return e == F16 || e == BF16 || e >= F8E4M3FN }
+func (e Elem) Stored() bool { return e == F16 || e == BF16 || e >= F8E4M3FN && e <= U2 }
 
 // Small are the conversions of floats of eight bits or fewer.
 var Small = map[Elem]struct {

@@ -23,7 +23,14 @@ func readConstant(c *ir.Import) error {
 		case "value_ints":
 			t = ir.Ints(a.Ints, int64(len(a.Ints)))
 		}
-		if t != nil {
+		switch {
+		case name == "value_string":
+			v := words(c, a.S)
+			v.Const.Shape, v.Shape = nil, nil
+			return c.Return1(v, nil)
+		case name == "value_strings":
+			return c.Return1(words(c, a.Strings...), nil)
+		case t != nil:
 			return c.Return1(ir.ConstValue(c.From, t), nil)
 		}
 	}

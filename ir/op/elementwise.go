@@ -10,7 +10,7 @@ import (
 
 // arithmetic refuses the element types that no kernel computes in.
 func arithmetic(v *ir.Value) error {
-	if v.Elem.Stored() {
+	if v.Elem.Stored() || v.Elem == loop.String {
 		return ir.NotSupported("arithmetic in %v", v.Elem)
 	}
 	return nil

@@ -174,13 +174,16 @@ func readSplitToSequence(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
+	sizes, given, err := c.ConstInts(1, "")
+	if split := c.Value(1); err != nil && split != nil && len(split.Shape) == 1 {
+		return b.splitByData(v, split, axis)
+	}
+	if err != nil {
+		return err
+	}
 	n, ok := v.Shape[axis].Const()
 	if !ok {
 		return ir.NotSupported("a sequence of %v entries", v.Shape[axis])
-	}
-	sizes, given, err := c.ConstInts(1, "")
-	if err != nil {
-		return err
 	}
 	keep := c.Int("keepdims", 1) != 0 || given
 	if split := c.Value(1); !given || split != nil && len(split.Shape) == 0 {

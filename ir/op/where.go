@@ -26,5 +26,18 @@ func init() {
 		}
 		return in[2], ok
 	}
-	ir.FromONNX("", "Where", 9, readN(Where, 3))
+	ir.FromONNX("", "Where", 9, readWhere)
+}
+
+func readWhere(c *ir.Import) error {
+	in, err := c.NeedAll(3)
+	if err != nil {
+		return err
+	}
+	b := &builder{c: c}
+	y := b.do(Where, nil, in[0], b.numbers(in[1]), b.numbers(in[2]))
+	if in[1].Elem == loop.String && in[2].Elem == loop.String {
+		y = b.do(BitCast, PlainAttr{To: loop.String}, y)
+	}
+	return b.done(y)
 }

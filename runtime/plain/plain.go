@@ -35,10 +35,11 @@ const (
 	U4
 	I2
 	U2
+	STRING
 )
 
 // sizes are in bytes; the types that are not listed have one.
-var sizes = [U2 + 1]int{F32: 4, F64: 8, F16: 2, BF16: 2, I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8}
+var sizes = [STRING + 1]int{F32: 4, F64: 8, F16: 2, BF16: 2, I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8, STRING: 8}
 
 // Size is the number of bytes of an element.
 func (e Elem) Size() int { return max(sizes[e], 1) }
@@ -57,12 +58,14 @@ func (t *Tensor) Shape() []int { return t.Dims[:t.Rank] }
 // Len is the number of elements.
 func (t *Tensor) Len() int { return product(t.Shape()) }
 
-// Args are the operands of one call. Which Ints and Floats there are is each function's own.
+// Args are the operands of one call. Which Ints and Floats there are is each function's own. Words is the run's table of strings; nil
+// where there is none.
 type Args struct {
 	In     [8]Tensor
 	Out    [4]Tensor
 	Ints   [24]int
 	Floats [8]float64
+	Words  *Words
 }
 
 // Func is an operator: its result is how many entries it wrote, where that follows the data, else 0.

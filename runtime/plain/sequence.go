@@ -6,6 +6,31 @@ import (
 	"sort"
 )
 
+// SplitPart copies part Ints[1] of the axis Ints[0] of In[0], which In[1] cuts into parts of those sizes; the count is the part's size.
+func SplitPart(a *Args) (int, error) {
+	in, axis := &a.In[0], a.Ints[0]
+	start, size, total := 0, 0, 0
+	for i := range a.In[1].Len() {
+		n := integer(&a.In[1], i)
+		if n < 0 || n > in.Dims[axis]-total {
+			return 0, fmt.Errorf("part %d of %d entries, %d of which are left, is to hold %d", i, in.Dims[axis], in.Dims[axis]-total, n)
+		}
+		if i == a.Ints[1] {
+			start, size = total, n
+		}
+		total += n
+	}
+	if total != in.Dims[axis] {
+		return 0, fmt.Errorf("parts of %d in all for an axis of %d", total, in.Dims[axis])
+	}
+	inner := product(in.Dims[axis+1:in.Rank]) * in.Elem.Size()
+	from, to := raw(in), raw(&a.Out[0])
+	for o := range product(in.Dims[:axis]) {
+		copy(to[o*size*inner:][:size*inner], from[(o*in.Dims[axis]+start)*inner:])
+	}
+	return size, nil
+}
+
 // ReverseSequence turns the first In[1][b] entries of the time axis Ints[0] of In[0] around, for each b of the batch axis Ints[1]; the two
 // axes are the first two.
 func ReverseSequence(a *Args) (int, error) {
