@@ -37,15 +37,16 @@ func (p *Plan) uses() []Use {
 	uses := make([]Use, len(p.Kernels))
 	for _, c := range p.Calls {
 		args := c.Args
-		if c.Method == "Conv" {
-			args = args[0].Val.List // the Linear
+		if c.Method == "Conv" || c.Method == "Winograd" {
+			args = append(append([]Field{}, args[0].Val.List...), args[1:]...) // the Linear, and what is around it
 		}
 		for _, f := range args {
 			if f.Val.Int == nil || *f.Val.Int < 0 {
 				continue
 			}
 			switch {
-			case f.Name == "Kernel" && c.Method == "Rows", f.Name == "Cell", f.Name == "Reset":
+			case f.Name == "Kernel" && c.Method == "Rows", f.Name == "Cell", f.Name == "Reset", f.Name == "Before", f.Name == "After",
+				f.Name == "Act" && c.Method == "Winograd":
 				uses[*f.Val.Int].Rows = true
 			case f.Name == "Kernel" && c.Method == "Embedding":
 				uses[*f.Val.Int].Embedding = true

@@ -133,6 +133,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		return l.lowerIm2Col(n)
 	case n.Op == op.Patches:
 		return l.lowerPatches(n)
+	case n.Op == op.Winograd:
+		l.lowerWinograd(n)
 	case n.Op == op.Depthwise:
 		l.lowerDepthwise(n)
 	case n.Op == op.PoolLast:
@@ -340,8 +342,7 @@ func (l *lowering) emitRows(kind string, kernel int, dims []sym.Dim, bufs []view
 }
 
 func (l *lowering) lowerLinear(n *ir.Node) {
-	x, w, bias, res := n.In[0], n.In[1], n.In[2], n.In[3]
-	attr := n.Attr.(op.LinearAttr)
+	x, w := n.In[0], n.In[1]
 	m := sym.Product(x.Shape[:len(x.Shape)-1])
 	c := Call{Method: "Linear", Type: "rt.Linear", Kind: "linear"}
 	c.arg("M", dim(m))
@@ -351,6 +352,17 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	if !conv {
 		c.arg("A", mem(l.buffer(x)))
 	}
+	l.layerArgs(&c, n, n.Attr.(op.LinearAttr))
+	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
+	if conv {
+		l.convArgs(&c, x.Def)
+	}
+	l.emit(c)
+}
+
+// layerArgs adds weights, bias, residual, result and activation of a layer whose inputs are x, W, bias and residual.
+func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
+	w, bias, res := n.In[1], n.In[2], n.In[3]
 	c.arg("W", mem(Mem{Weight, l.constant(w, true), sym.Const(0)}))
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
@@ -361,17 +373,14 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	c.arg("C", mem(l.define(n.Out[0])))
 	act := -1
 	if attr.Act != "" {
+		c.Kind += "+" + attr.Act
+	}
+	if attr.Act != "" || res != nil && n.Op == op.Winograd { // whose products cannot take the residual
 		k := op.EpilogueKernel(attr, false, res != nil)
 		k.Name = "act_" + attr.Act
 		act = l.kernel(k)
-		c.Kind = "linear+" + attr.Act
 	}
 	c.arg("Act", num(act))
-	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
-	if conv {
-		l.convArgs(&c, x.Def)
-	}
-	l.emit(c)
 }
 
 func (l *lowering) lowerMatMul(n *ir.Node) error {

@@ -69,9 +69,6 @@ const joinedRow = 512
 // taps makes the call that depthwise convolutions and pooling have in common: the geometry, what lies around the image, the kernels.
 func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32, joined sym.Dim) *Call {
 	x, out := n.In[0], n.Out[0]
-	pair := func(ds []sym.Dim) Expr {
-		return Expr{Type: "[2]int", List: []Field{{"", dim(ds[0])}, {"", dim(ds[1])}}}
-	}
 	list := func(v ir.IntList) Expr { return pair(sym.Consts(v.List()[:2]...)) }
 	c := &Call{Method: "Taps", Type: "rt.Taps", Kind: n.Op.Name}
 	c.arg("Batch", dim(x.Shape[0]))
@@ -173,4 +170,30 @@ func (l *lowering) lowerPoolLast(n *ir.Node) {
 		joined = n.Out[0].Shape[2]
 	}
 	l.emit(*l.taps(n, k, op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, fill, joined))
+}
+
+// lowerWinograd makes the call of a convolution by tiles.
+func (l *lowering) lowerWinograd(n *ir.Node) {
+	x, out, a := n.In[0], n.Out[0], n.Attr.(op.WinogradAttr)
+	c := Call{Method: "Winograd", Type: "rt.Winograd", Kind: "winograd"}
+	lin := Call{Kind: c.Kind}
+	lin.arg("N", dim(out.Shape[3]))
+	l.layerArgs(&lin, n, a.Epilogue())
+	c.Kind = lin.Kind
+	c.arg("Linear", Expr{Type: "rt.Linear", List: lin.Args})
+	c.arg("Batch", dim(x.Shape[0]))
+	c.arg("Channels", dim(x.Shape[3]))
+	c.arg("In", pair(x.Shape[1:3]))
+	c.arg("Windows", pair(out.Shape[1:3]))
+	c.arg("Pad", pair(sym.Consts(a.Pads.List()[:2]...)))
+	c.arg("Before", num(l.kernel(op.WinogradBefore())))
+	c.arg("After", num(l.kernel(op.WinogradAfter())))
+	c.arg("X", mem(l.buffer(x)))
+	tiles := x.Shape[0].Mul(out.Shape[1].CeilDiv(sym.Const(2))).Mul(out.Shape[2].CeilDiv(sym.Const(2)))
+	c.Flops = sym.Const(2).Mul(tiles).Mul(n.In[1].Shape[0]).Mul(out.Shape[3])
+	l.emit(c)
+}
+
+func pair(ds []sym.Dim) Expr {
+	return Expr{Type: "[2]int", List: []Field{{"", dim(ds[0])}, {"", dim(ds[1])}}}
 }

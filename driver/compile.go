@@ -49,11 +49,23 @@ func Load(path string, o Options) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep, err := passes.Run(m.Graph, passes.Pipeline, passes.Options{Verify: o.Verify, Disable: o.Disable, After: o.After})
+	rep, err := passes.Run(m.Graph, passes.Pipeline, passes.Options{Verify: o.Verify, Disable: o.disabled(), After: o.After})
 	if err != nil {
 		return nil, err
 	}
 	return &Compiled{Path: path, Model: m, Graph: m.Graph, Report: rep, o: o}, nil
+}
+
+// disabled are the passes to leave out: Winograd's sums would cost bits that operands of tensor cores do not have.
+func (o *Options) disabled() map[string]bool {
+	if o.Accelerator == nil || o.Accelerator.DType == "f32" {
+		return o.Disable
+	}
+	all := map[string]bool{passes.Winograd.Name: true}
+	for name, off := range o.Disable {
+		all[name] = all[name] || off
+	}
+	return all
 }
 
 // Compile is Load and the plan.

@@ -68,7 +68,7 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 		b.Loop(func() { b.Store(y, b.Call(name, b.Load(x))) })
 		ks = append(ks, b.Kernel())
 	}
-	return append(ks, logicKernel(), uniformKernel())
+	return append(ks, logicKernel(), uniformKernel(), op.WinogradBefore(), op.WinogradAfter())
 }
 
 // logicKernel uses every code on bools.

@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/txtar"
+
 	"mmc/codegen"
 	"mmc/driver"
 	"mmc/golden/ptxsim"
+	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
 	"mmc/runtime"
@@ -196,6 +199,34 @@ func TestPTXModels(t *testing.T) {
 			}
 			checkSet(t, m, r, want)
 		}
+	}
+}
+
+// TestPTXOps runs the cases of convolutions on the interpreter, where they are several launches each, with the evaluator's bits.
+func TestPTXOps(t *testing.T) {
+	var graphs []*ir.Graph
+	var compiled []*driver.Compiled
+	for _, file := range []string{"conv", "winograd"} {
+		a, err := txtar.ParseFile("ops/" + file + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range a.Files {
+			g, err := ir.Parse(file+"/"+f.Name, f.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := driver.FromGraph(g, driver.Options{Targets: everything(), Accelerator: simulated("f32")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			graphs, compiled = append(graphs, g), append(compiled, c)
+		}
+	}
+	s := suite(t, compiled)
+	s.flavours = []string{rt.Accelerator}
+	for i, g := range graphs {
+		checkOp(t, s, i, fmt.Sprint("graph ", i), g, 1)
 	}
 }
 

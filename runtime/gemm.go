@@ -176,8 +176,17 @@ type Linear struct {
 	M, N, K            int
 	A, W, Bias, Res, C Ptr
 	Act                int // index of the row kernel, or -1
+	Step               int // bytes from one panel of W to the next; 0 if they follow each other
 
 	rows, width int // rows and panels a task takes
+}
+
+// step is the bytes from one panel to the next.
+func (l *Linear) step() int {
+	if l.Step != 0 {
+		return l.Step
+	}
+	return l.K * Lanes * 4
 }
 
 // Linear runs the layer.
@@ -218,7 +227,7 @@ func columnsFirst(n, np, threads int) int {
 func (s *Session) linearTask(worker, i int) {
 	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
 	r0, r1, p0, p1 := l.part(i)
-	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.K * Lanes * 4, C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
+	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.step(), C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
 	if l.Act >= 0 {
 		t.Res = nil
 	}

@@ -64,12 +64,13 @@ type Session struct {
 	gat  Gather
 	col  Im2Col
 	conv Conv
+	wino Winograd
 	taps Taps
 	res  Resize
 	emb  Embedding
 	pool Pool
 	nums []int
-	task struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, taps, res, emb, pool func(worker, i int) }
+	task struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, wino, taps, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -77,6 +78,7 @@ type worker struct {
 	ptrs    Ptrs
 	tile    Tile
 	panel   Panel
+	wino    winoTask
 	scratch []float32
 	_       [64]byte // keep workers on lines of their own
 }
@@ -86,7 +88,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
-	s.task.conv, s.task.taps = s.convTask, s.tapsTask
+	s.task.conv, s.task.wino, s.task.taps = s.convTask, s.winogradTask, s.tapsTask
 	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }
