@@ -381,6 +381,9 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
 		act = l.kernel(k)
 	}
 	c.arg("Act", num(act))
+	if attr.Act == "relu" && (res == nil || attr.Last) && n.Op != op.Winograd {
+		c.arg("Relu", text("true"))
+	}
 }
 
 func (l *lowering) lowerMatMul(n *ir.Node) error {

@@ -73,11 +73,8 @@ func (s *Session) convTask(worker, i int) {
 	n := r1 - r0
 	a := w.scratchFor(n*c.K + Lanes)
 	c.pack(r0, r1, a)
-	t := Tile{K: c.K, A: Ptr(unsafe.SliceData(a)), LDA: c.K * 4, B: c.W, BStep: c.K * Lanes * 4, C: At(c.C, r0*c.N*4), LDC: c.N * 4,
-		Bias: c.Bias, LDR: c.N * 4}
-	if c.Res != nil && c.Act < 0 {
-		t.Res = At(c.Res, r0*c.N*4)
-	}
+	t := Tile{K: c.K, A: Ptr(unsafe.SliceData(a)), LDA: c.K * 4, B: c.W, BStep: c.K * Lanes * 4, C: At(c.C, r0*c.N*4), LDC: c.N * 4}
+	c.epilogue(&t, r0)
 	g.block(w, &t, c.N, 0, n, p0, p1)
 	s.activate(&c.Linear, w, r0, r1, p0*Lanes, min(p1*Lanes, c.N))
 }

@@ -5,7 +5,7 @@ import "unsafe"
 // Lanes is the width of a panel: B is stored as [panels][k][Lanes], and reductions have as many virtual lanes.
 const Lanes = 16
 
-// Tile is one call of a tile kernel: C[rows, panels*16] = A B + Bias + Res, each element one chain of fused multiply-adds in
+// Tile is one call of a tile kernel: C[rows, panels*16] = A B + Bias + Res or max(0, that), each element one chain of fused multiply-adds in
 // increasing k, from zero or, if Acc, from C. Strides are in bytes. The kernels read the fields at these offsets.
 type Tile struct {
 	K     int           // 0
@@ -24,6 +24,7 @@ type Tile struct {
 	Rows  int           // 104: for kernels that take any number
 	Cols  int           // 112: panels, likewise
 	Next  uintptr       // 120: what will be read soon, perhaps past the end of B; kernels may prefetch a line of it every four steps of k
+	Relu  int           // 128: not 0: max(0, x) at the end
 	at    int           // the row that C and Res are at
 }
 
@@ -92,7 +93,7 @@ func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
 	u.B = At(t.B, p*t.BStep+k*Lanes*4)
 	u.C = At(t.C, p*Lanes*4)
 	if k+depth < t.K {
-		u.Bias, u.Res = nil, nil
+		u.Bias, u.Res, u.Relu = nil, nil, 0
 		return u
 	}
 	if t.Bias != nil {
@@ -166,6 +167,9 @@ func (t *Tile) rowGo(r, p, cols int, b []float32) {
 		if t.Res != nil {
 			v += *(*float32)(At(t.Res, r*t.LDR+(p*Lanes+i)*4))
 		}
+		if t.Relu != 0 && 0 > v {
+			v = 0
+		}
 		c[i] = v
 	}
 }
@@ -175,8 +179,9 @@ func (t *Tile) rowGo(r, p, cols int, b []float32) {
 type Linear struct {
 	M, N, K            int
 	A, W, Bias, Res, C Ptr
-	Act                int // index of the row kernel, or -1
-	Step               int // bytes from one panel of W to the next; 0 if they follow each other
+	Act                int  // index of the row kernel, or -1
+	Relu               bool // the row kernel is max(0, C + Res), which tile kernels do themselves
+	Step               int  // bytes from one panel of W to the next; 0 if they follow each other
 
 	rows, width int // rows and panels a task takes
 }
@@ -227,16 +232,19 @@ func columnsFirst(n, np, threads int) int {
 func (s *Session) linearTask(worker, i int) {
 	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
 	r0, r1, p0, p1 := l.part(i)
-	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.step(), C: l.C, LDC: l.N * 4, Bias: l.Bias, Res: l.Res, LDR: l.N * 4}
-	if l.Act >= 0 {
-		t.Res = nil
-	}
+	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.step(), C: l.C, LDC: l.N * 4}
 	t.A, t.C = At(t.A, r0*t.LDA), At(t.C, r0*t.LDC)
-	if t.Res != nil {
-		t.Res = At(t.Res, r0*t.LDR)
-	}
+	l.epilogue(&t, r0)
 	g.block(w, &t, l.N, 0, r1-r0, p0, p1)
 	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))
+}
+
+// epilogue gives a tile what it can do itself of what follows the product, for rows from r0 on.
+func (l *Linear) epilogue(t *Tile, r0 int) {
+	t.Bias, t.LDR, t.Relu = l.Bias, l.N*4, b2i(l.Relu)
+	if l.Res != nil && (l.Act < 0 || l.Relu) {
+		t.Res = At(l.Res, r0*t.LDR)
+	}
 }
 
 // mapped is about the most elements of one call of an activation.
@@ -245,7 +253,7 @@ const mapped = 1 << 13
 // activate runs the activation on rows r0 … r1 of columns n0 … n1 of the result. It takes elements one by one, so whole rows are one
 // stretch of them.
 func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
-	if l.Act < 0 {
+	if l.Act < 0 || l.Relu {
 		return
 	}
 	each := 1

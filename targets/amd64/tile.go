@@ -2,7 +2,7 @@ package amd64
 
 import "fmt"
 
-// Tile kernels: C[rows, panels*16] = A B (+ Bias) (+ Res). Registers: DI the arguments, CX steps of k left, AX the stride of A,
+// Tile kernels: C[rows, panels*16] = A B (+ Bias) (+ Res), or max(0, that). Registers: DI the arguments, CX steps of k left, AX the stride of A,
 // R8 … R12 rows 0, 3, 6, 9, 12 of A, BX the first panel, DX the step between at most three panels, R15 what to prefetch for the
 // next call. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
 
@@ -54,7 +54,7 @@ func (r tileRegs) a(row int) string {
 
 func (w *asm) tile(t target, name string, rows, panels int) {
 	r := t.tileRegs(rows, panels)
-	w.text("// %s computes c[%d,%d] = a[%d,k] * b[k,%d] + bias + res.\n// Requires: %s\n//\tfor i in k { acc += bcast(a[0:%d,i]) * b[i,0:%d] }\n//\n// func %s(t *rt.Tile)\n",
+	w.text("// %s computes c[%d,%d] = a[%d,k] * b[k,%d] + bias + res, or max(0, that).\n// Requires: %s\n//\tfor i in k { acc += bcast(a[0:%d,i]) * b[i,0:%d] }\n//\n// func %s(t *rt.Tile)\n",
 		name, rows, panels*16, rows, panels*16, map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[t.wide], rows, panels*16, name)
 	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
 	for _, l := range [][2]string{{"t+0(FP)", "DI"}, {"0(DI)", "CX"}, {"8(DI)", "R8"}, {"16(DI)", "AX"}, {"24(DI)", "BX"}, {"32(DI)", "DX"}, {"120(DI)", "R15"}} {
@@ -180,7 +180,7 @@ func (w *asm) storePart(t target, r tileRegs, p int, from string, half int, addr
 	}
 }
 
-// finish adds bias and residual and stores.
+// finish adds bias and residual, takes max(0, x) if it is to, and stores.
 func (w *asm) finish(t target, r tileRegs) {
 	w.loadMask(t, r)
 	for _, l := range [][2]string{{"40(DI)", "SI"}, {"48(DI)", "R8"}, {"56(DI)", "R9"}, {"64(DI)", "R10"}, {"72(DI)", "R11"}} {
@@ -209,6 +209,14 @@ func (w *asm) finish(t target, r tileRegs) {
 		}
 	}
 	w.label("store")
+	w.i("CMPQ", "128(DI)", "$0")
+	w.i("JEQ", "put")
+	zero := r.b(0, 0)
+	w.i(map[bool]string{true: "VPXORD", false: "VXORPS"}[t.wide], zero, zero, zero)
+	for row := range r.rows {
+		w.eachPart(r, row, func(_, _ int, acc string) { w.i("VMAXPS", acc, zero, acc) })
+	}
+	w.label("put")
 	for row := range r.rows {
 		w.eachPart(r, row, func(p, h int, acc string) { w.storePart(t, r, p, acc, h, fmt.Sprintf("%d(SI)", p*64+h*32)) })
 		if row < r.rows-1 {

@@ -22,7 +22,7 @@ const tmp = 28 // V28 … V31 hold a row's worth of bias, Res or C
 
 func (w *asm) tile(name string, rows int) {
 	t := tile{rows}
-	w.text("// %s computes c[%d,16] = a[%d,k] * b[k,16] + bias + res.\n// Requires: NEON\n//\tfor i in k { acc += a[0:%d,i] * b[i,0:16] }\n//\n// func %s(t *rt.Tile)\n",
+	w.text("// %s computes c[%d,16] = a[%d,k] * b[k,16] + bias + res, or max(0, that).\n// Requires: NEON\n//\tfor i in k { acc += a[0:%d,i] * b[i,0:16] }\n//\n// func %s(t *rt.Tile)\n",
 		name, rows, rows, rows, name)
 	w.text("TEXT ·%s(SB), NOSPLIT, $64-8\n", name)
 	w.i("MOVD", "t+0(FP)", "R0")
@@ -161,7 +161,7 @@ func (w *asm) storeRow(to, columns string, v int) {
 	w.label(done)
 }
 
-// finish adds bias and residual and stores.
+// finish adds bias and residual, takes max(0, x) if it is to, and stores.
 func (w *asm) finish(t tile) {
 	for _, l := range [][2]string{{"40(R0)", "R2"}, {"48(R0)", "R3"}, {"56(R0)", "R4"}, {"64(R0)", "R5"}, {"72(R0)", "R6"}} {
 		w.i("MOVD", l[0], l[1])
@@ -180,6 +180,15 @@ func (w *asm) finish(t tile) {
 		w.i("ADD", "R6", "R5", "R5")
 	}
 	w.label("store")
+	w.i("MOVD", "128(R0)", "R4")
+	w.i("CBZ", "R4", "put")
+	w.op("eor", tmp, tmp, tmp)
+	for acc := range t.rows * 4 {
+		w.op("fcmgt", tmp+1, tmp, acc)
+		w.op("bsl", tmp+1, tmp, acc)
+		w.op("orr", acc, tmp+1, tmp+1)
+	}
+	w.label("put")
 	for r := range t.rows {
 		w.storeRow("R2", "R7", t.acc(r, 0))
 		w.i("ADD", "R3", "R2", "R2")
