@@ -101,9 +101,14 @@ func (c *Conv) pack(r0, r1 int, out []float32) {
 	w2, i := r0%c.Windows[2], r0/c.Windows[2]
 	w1, i := i%c.Windows[1], i/c.Windows[1]
 	w0, b := i%c.Windows[0], i/c.Windows[0]
-	for r := r0; r < r1; r++ {
-		c.window(b, w0, w1, w2, out[(r-r0)*c.K:])
-		if w2++; w2 < c.Windows[2] {
+	for r := r0; r < r1; {
+		n := c.short(b, w0, w1, w2, min(r1-r, c.Windows[2]-w2), out[(r-r0)*c.K:])
+		if n == 0 {
+			c.window(b, w0, w1, w2, out[(r-r0)*c.K:])
+			n = 1
+		}
+		r += n
+		if w2 += n; w2 < c.Windows[2] {
 			continue
 		}
 		if w2, w1 = 0, w1+1; w1 < c.Windows[1] {
@@ -115,39 +120,70 @@ func (c *Conv) pack(r0, r1 int, out []float32) {
 	}
 }
 
-// window writes the row of one window. It may write up to a vector of anything behind it.
-func (c *Conv) window(b, w0, w1, w2 int, out []float32) {
-	n, at := c.Channels*c.Kernel[2], 0
+// windowLines is the most lines of a window that short takes.
+const windowLines = 64
+
+// nothing is what lies around an image, for lines that are copied in whole vectors.
+var nothing [shortLine + Lanes]float32
+
+// short writes the rows of up to count windows beside each other, if their lines are short and inside the image; it gives how many. It may
+// write up to a vector of anything behind them.
+func (c *Conv) short(b, w0, w1, w2, count int, out []float32) int {
+	n, lines := c.Channels*c.Kernel[2], c.Kernel[0]*c.Kernel[1]
 	p2 := w2*c.Stride[2] - c.Pad[2]
-	inside := c.Dil[2] == 1 && p2 >= 0 && p2+c.Kernel[2] <= c.In[2]
-	end := c.Batch*c.In[0]*c.In[1]*c.In[2]*c.Channels - n - Lanes
-	for k0 := range c.Kernel[0] {
-		p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
-		for k1 := range c.Kernel[1] {
-			p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
-			base := ((b*c.In[0]+p0)*c.In[1] + p1) * c.In[2]
-			from := (base + p2) * c.Channels
-			switch {
-			case p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1]:
-				clear(out[at : at+n])
-			case inside && n < shortLine && from <= end:
-				vectors(out[at:at+n+Lanes], At(c.X, from*4), n)
-			default:
-				c.line(base, p2, out[at:at+n])
+	if n >= shortLine || lines > windowLines || c.Dil[2] != 1 || p2 < 0 {
+		return 0
+	}
+	// The last line of the last window is copied with a vector behind it.
+	count = min(count, FloorDiv(c.In[2]-c.Kernel[2]-p2, c.Stride[2])+1)
+	left := c.Batch*c.In[0]*c.In[1]*c.In[2]*c.Channels - n - Lanes
+	var from [windowLines]Ptr
+	var step [windowLines]int
+	for l := range lines {
+		from[l] = Ptr(&nothing)
+		p0 := w0*c.Stride[0] - c.Pad[0] + l/c.Kernel[1]*c.Dil[0]
+		p1 := w1*c.Stride[1] - c.Pad[1] + l%c.Kernel[1]*c.Dil[1]
+		if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
+			continue
+		}
+		at := (((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2] + p2) * c.Channels
+		from[l], step[l] = At(c.X, at*4), c.Stride[2]*c.Channels*4
+		count = min(count, FloorDiv(left-at, c.Stride[2]*c.Channels)+1)
+	}
+	if count <= 0 {
+		return 0
+	}
+	to := Ptr(unsafe.SliceData(out))
+	for w := range count {
+		for l, p := range from[:lines] {
+			p = At(p, w*step[l])
+			for i := 0; i < n*4; i += Lanes * 4 {
+				*(*[Lanes]float32)(At(to, i)) = *(*[Lanes]float32)(At(p, i))
 			}
-			at += n
+			to = At(to, n*4)
 		}
 	}
+	return count
 }
 
 // shortLine is how many elements are cheaper to copy in whole vectors than by a call.
 const shortLine = 64
 
-// vectors copies n elements, and up to a vector more.
-func vectors(out []float32, from Ptr, n int) {
-	to := Ptr(unsafe.SliceData(out))
-	for i := 0; i < n*4; i += Lanes * 4 {
-		*(*[Lanes]float32)(At(to, i)) = *(*[Lanes]float32)(At(from, i))
+// window writes the row of one window.
+func (c *Conv) window(b, w0, w1, w2 int, out []float32) {
+	n, at := c.Channels*c.Kernel[2], 0
+	p2 := w2*c.Stride[2] - c.Pad[2]
+	for k0 := range c.Kernel[0] {
+		p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
+		for k1 := range c.Kernel[1] {
+			p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
+			if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
+				clear(out[at : at+n])
+			} else {
+				c.line(((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2], p2, out[at:at+n])
+			}
+			at += n
+		}
 	}
 }
 
