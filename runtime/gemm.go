@@ -218,9 +218,10 @@ func (s *Session) Linear(l Linear) {
 const rowsBytes = 512 << 10
 
 // rowsFirst reports whether blocks of rows should pass over all of the weights, rather than groups of columns over all rows: where there
-// are many rows and few weights.
+// are many rows and few weights, or where A would not stay in cache.
 func (l *Linear) rowsFirst() bool {
-	return l.M >= 1024 && l.N*l.K*4 <= weightBytes || depth(l.K)*l.M*4 > 2*weightBytes
+	weights := l.N * l.K * 4
+	return weights <= weightBytes/2 && l.M >= 128 || weights <= weightBytes && l.M >= 1024 || depth(l.K)*l.M*4 > 2*weightBytes
 }
 
 // columnsFirst is the number of panels a task takes if it takes all rows: few enough that every thread gets several, and at most eight.
