@@ -102,6 +102,11 @@ func Module(program []File, o Options) ([]File, error) {
 	return files, check(files)
 }
 
+// RuntimeImports gives a source of the runtime the import paths of a module named model.
+func RuntimeImports(src []byte) []byte {
+	return bytes.ReplaceAll(src, []byte(`"mmc/runtime`), []byte(`"model/rt`))
+}
+
 // RuntimeFiles is a copy of the runtime for a module named model, without its tests.
 func RuntimeFiles(dir string) ([]File, error) {
 	var files []File
@@ -110,8 +115,7 @@ func RuntimeFiles(dir string) ([]File, error) {
 			return err
 		}
 		data, err := rt.Source.ReadFile(path)
-		data = bytes.ReplaceAll(data, []byte(`"mmc/runtime`), []byte(`"model/rt`))
-		files = append(files, File{dir + path, data})
+		files = append(files, File{dir + path, RuntimeImports(data)})
 		return err
 	})
 	return files, err

@@ -352,7 +352,7 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	if !conv {
 		c.arg("A", mem(l.buffer(x)))
 	}
-	l.layerArgs(&c, n, n.Attr.(op.LinearAttr))
+	l.layerArgs(&c, n, n.Attr.(op.LinearAttr), true)
 	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
 	if conv {
 		l.convArgs(&c, x.Def)
@@ -360,8 +360,9 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	l.emit(c)
 }
 
-// layerArgs adds weights, bias, residual, result and activation of a layer whose inputs are x, W, bias and residual.
-func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
+// layerArgs adds weights, bias, residual, result and activation of a layer whose inputs are x, W, bias and residual. Where tiles end the
+// layer, they add the residual and take max(0, x) themselves.
+func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd bool) {
 	w, bias, res := n.In[1], n.In[2], n.In[3]
 	c.arg("W", mem(Mem{Weight, l.constant(w, true), sym.Const(0)}))
 	if bias != nil {
@@ -375,13 +376,13 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
 	if attr.Act != "" {
 		c.Kind += "+" + attr.Act
 	}
-	if attr.Act != "" || res != nil && n.Op == op.Winograd { // whose products cannot take the residual
+	if attr.Act != "" || res != nil && !tilesEnd {
 		k := op.EpilogueKernel(attr, false, res != nil)
 		k.Name = "act_" + attr.Act
 		act = l.kernel(k)
 	}
 	c.arg("Act", num(act))
-	if attr.Act == "relu" && (res == nil || attr.Last) && n.Op != op.Winograd {
+	if tilesEnd && attr.Act == "relu" && (res == nil || attr.Last) {
 		c.arg("Relu", text("true"))
 	}
 }

@@ -178,7 +178,7 @@ func (l *lowering) lowerWinograd(n *ir.Node) {
 	c := Call{Method: "Winograd", Type: "rt.Winograd", Kind: "winograd"}
 	lin := Call{Kind: c.Kind}
 	lin.arg("N", dim(out.Shape[3]))
-	l.layerArgs(&lin, n, a.Epilogue())
+	l.layerArgs(&lin, n, a.Epilogue(), false)
 	c.Kind = lin.Kind
 	c.arg("Linear", Expr{Type: "rt.Linear", List: lin.Args})
 	c.arg("Batch", dim(x.Shape[0]))

@@ -66,7 +66,7 @@ func (p *Plan) usesStrings() bool {
 		}
 	}
 	for _, n := range p.Graph.Nodes {
-		if holdsStrings(n) {
+		if n.HoldsStrings() {
 			return true
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"mmc/ir"
-	"mmc/ir/loop"
 )
 
 // plainArgs is the type of the arguments of functions of package plain.
@@ -26,7 +25,7 @@ func (l *lowering) lowerPlain(n *ir.Node) {
 	for i, v := range n.Out {
 		out.List = append(out.List, Field{strconv.Itoa(i), plainTensor(v, l.define(v))})
 	}
-	if holdsStrings(n) {
+	if n.HoldsStrings() {
 		c.arg("Words", text("s.Words()"))
 	}
 	c.arg("In", in)
@@ -42,15 +41,6 @@ func (l *lowering) lowerPlain(n *ir.Node) {
 		c.arg("Floats", text("[8]float64{"+strings.Join(list, ", ")+"}"))
 	}
 	l.emit(c)
-}
-
-func holdsStrings(n *ir.Node) bool {
-	for _, v := range append(append([]*ir.Value{}, n.In...), n.Out...) {
-		if v != nil && v.Elem == loop.String {
-			return true
-		}
-	}
-	return false
 }
 
 func plainTensor(v *ir.Value, m Mem) Expr {

@@ -29,6 +29,16 @@ func NewWords() *Words { return plain.NewWords(nil) }
 // errWords is why strings are not looked at before a program runs: its table is made then.
 var errWords = errors.New("strings are the program's")
 
+// HoldsStrings reports whether an input or output of the node is of strings.
+func (n *Node) HoldsStrings() bool {
+	for _, v := range append(append([]*Value{}, n.In...), n.Out...) {
+		if v != nil && v.Elem == loop.String {
+			return true
+		}
+	}
+	return false
+}
+
 // Count is a symbol whose value a node finds from its data while the program runs, and the most it can be, as "symbol:most"; empty is
 // none.
 type Count string
@@ -71,10 +81,8 @@ func ParseFloats(list string) []float64 {
 
 // evalPlain runs an operator of package plain. Outputs are made as large as they can be and cut when their size is known.
 func (n *Node) evalPlain(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
-	for _, v := range append(append([]*Value{}, n.In...), n.Out...) {
-		if v != nil && v.Elem == loop.String {
-			return nil, errWords
-		}
+	if n.HoldsStrings() {
+		return nil, errWords
 	}
 	call := n.Op.Plain(n)
 	a := &plain.Args{}

@@ -186,8 +186,8 @@ type Linear struct {
 	rows, width int // rows and panels a task takes
 }
 
-// step is the bytes from one panel to the next.
-func (l *Linear) step() int {
+// PanelStep is the bytes from one panel of W to the next.
+func (l *Linear) PanelStep() int {
 	if l.Step != 0 {
 		return l.Step
 	}
@@ -233,7 +233,7 @@ func columnsFirst(n, np, threads int) int {
 func (s *Session) linearTask(worker, i int) {
 	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
 	r0, r1, p0, p1 := l.part(i)
-	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.step(), C: l.C, LDC: l.N * 4}
+	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.PanelStep(), C: l.C, LDC: l.N * 4}
 	t.A, t.C = At(t.A, r0*t.LDA), At(t.C, r0*t.LDC)
 	l.epilogue(&t, r0)
 	g.block(w, &t, l.N, 0, r1-r0, p0, p1)

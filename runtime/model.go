@@ -558,12 +558,6 @@ func Output[T Element](r *Result, i int) Tensor[T] {
 	return Tensor[T]{unsafe.Slice((*T)(Ptr(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(zero))), shape}
 }
 
-// OutText is output i, one of strings, and its shape.
-func (r *Result) OutText(i int) ([]string, []int) {
-	b, shape := r.OutBytes(i)
-	return r.text(b), shape
-}
-
 // text are the strings of numbers.
 func (r *Result) text(numbers []byte) []string {
 	out := make([]string, len(numbers)/STRING.Size())

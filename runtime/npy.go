@@ -57,7 +57,7 @@ func readNpy(data []byte) (*Value, error) {
 // readRunes reads strings of width characters, four bytes each, filled up with zeros.
 func (v *Value) readRunes(data []byte, width int) error {
 	n, err := checkedLen(v.Shape)
-	if err != nil || width < 0 || width > maxFile || len(data) != n*width*4 {
+	if err != nil || width < 0 || width > maxFile || n > 0 && width == 0 || len(data)%max(4*width, 1) != 0 || len(data)/max(4*width, 1) != n {
 		return fmt.Errorf("%d bytes for strings of %d characters, shape %v", len(data), width, v.Shape)
 	}
 	for ; len(v.Text) < n; data = data[4*width:] {

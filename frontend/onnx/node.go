@@ -106,12 +106,11 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 		return err
 	}
 	for i, v := range in {
-		if v != nil && v.Sequence && !takesSequences[n.OpType] {
+		switch {
+		case v == nil:
+		case v.Sequence && !takesSequences[n.OpType]:
 			return ir.NotSupported("input %d is a sequence", i)
-		}
-	}
-	for i, v := range in {
-		if v != nil && v.Elem == loop.String && !takesStrings[n.OpType] {
+		case v.Elem == loop.String && !takesStrings[n.OpType]:
 			return ir.NotSupported("input %d holds strings", i)
 		}
 	}

@@ -22,15 +22,13 @@ func readConstant(c *ir.Import) error {
 			t = ir.Ints([]int64{a.I})
 		case "value_ints":
 			t = ir.Ints(a.Ints, int64(len(a.Ints)))
+		case "value_string":
+			t = words(c, a.S).Const
+			t.Shape = nil
+		case "value_strings":
+			t = words(c, a.Strings...).Const
 		}
-		switch {
-		case name == "value_string":
-			v := words(c, a.S)
-			v.Const.Shape, v.Shape = nil, nil
-			return c.Return1(v, nil)
-		case name == "value_strings":
-			return c.Return1(words(c, a.Strings...), nil)
-		case t != nil:
+		if t != nil {
 			return c.Return1(ir.ConstValue(c.From, t), nil)
 		}
 	}

@@ -125,21 +125,29 @@ func evalLinear(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 	rows := ir.NumElements(shape[:len(shape)-1])
 	x := &ir.Tensor{Elem: loop.F32, Shape: []int64{rows, in[1].Shape[0]}, Data: in[0].Data}
 	y := matmul(x, in[1], []int64{rows, cols})
-	k := EpilogueKernel(n.Attr.(LinearAttr), in[2] != nil, in[3] != nil)
-	for r := range rows {
-		bufs := []loop.Buffer{rowOf(y, r, cols)}
-		if in[2] != nil {
-			bufs = append(bufs, rowOf(in[2], 0, cols))
-		}
-		if in[3] != nil {
-			bufs = append(bufs, rowOf(in[3], r, cols))
-		}
-		if err := k.Run(int(cols), append(bufs, rowOf(y, r, cols))...); err != nil {
-			return nil, err
-		}
+	if err := epilogue(n.Attr.(LinearAttr), y, in[2], in[3]); err != nil {
+		return nil, err
 	}
 	y.Shape = shape
 	return []*ir.Tensor{y}, nil
+}
+
+// epilogue runs EpilogueKernel on the rows of y in place; bias and residual may be nil.
+func epilogue(a LinearAttr, y, bias, res *ir.Tensor) error {
+	k, cols := EpilogueKernel(a, bias != nil, res != nil), y.Shape[len(y.Shape)-1]
+	for r := range ir.NumElements(y.Shape[:len(y.Shape)-1]) {
+		bufs := []loop.Buffer{rowOf(y, r, cols)}
+		if bias != nil {
+			bufs = append(bufs, rowOf(bias, 0, cols))
+		}
+		if res != nil {
+			bufs = append(bufs, rowOf(res, r, cols))
+		}
+		if err := k.Run(int(cols), append(bufs, rowOf(y, r, cols))...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // row is a row of an f32 tensor as the interpreter of kernels sees it.

@@ -85,11 +85,12 @@ func WinogradBefore() *loop.Kernel {
 // WinogradAfter is one direction of what is done to the products: two elements of the result for four.
 func WinogradAfter() *loop.Kernel {
 	b := loop.NewBuilder("winograd_after")
-	var in, out [4]int
+	var in [4]int
+	var out [2]int
 	for i := range in {
 		in[i] = b.Buffer(loop.Buf{Elem: loop.F32})
 	}
-	for i := range 2 {
+	for i := range out {
 		out[i] = b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
 	}
 	b.Loop(func() {
@@ -146,18 +147,7 @@ func evalWinograd(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, err
 			}
 		}
 	}
-	act := EpilogueKernel(n.Attr.(WinogradAttr).Epilogue(), false, in[3] != nil)
-	cols := shape[3]
-	for r := range ir.NumElements(shape[:3]) {
-		bufs := []loop.Buffer{rowOf(out, r, cols)}
-		if in[3] != nil {
-			bufs = append(bufs, rowOf(in[3], r, cols))
-		}
-		if err := act.Run(int(cols), append(bufs, rowOf(out, r, cols))...); err != nil {
-			return nil, err
-		}
-	}
-	return []*ir.Tensor{out}, nil
+	return []*ir.Tensor{out}, epilogue(n.Attr.(WinogradAttr).Epilogue(), out, nil, in[3])
 }
 
 // winograd is the evaluation of one node.

@@ -221,15 +221,11 @@ func (v *device) flush() {
 	if l.Act >= 0 {
 		entry = fmt.Sprint("gemm", l.Act)
 	}
-	panel := l.Step
-	if panel == 0 {
-		panel = l.K * rt.Lanes * 4
-	}
 	a := v.args[:GemmWords]
 	clear(a)
 	a[GemmM], a[GemmN], a[GemmK] = uint64(l.M), uint64(l.N), uint64(l.K)
 	a[GemmA], a[GemmLDA] = word(l.A), uint64(l.K*4)
-	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(l.W), uint64(panel), 4, rt.Lanes*4
+	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(l.W), uint64(l.PanelStep()), 4, rt.Lanes*4
 	a[GemmC], a[GemmLDC] = word(l.C), uint64(l.N*4)
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
 	a[GemmMany] = uint64(len(v.pending))

@@ -1,7 +1,6 @@
 package ptx
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -62,8 +61,7 @@ func packages() ([]codegen.File, error) {
 			if err != nil {
 				return nil, err
 			}
-			data = bytes.ReplaceAll(data, []byte(`"mmc/runtime`), []byte(`"model/rt`))
-			files = append(files, codegen.File{Path: "rt/" + dir + "/" + e.Name(), Data: data})
+			files = append(files, codegen.File{Path: "rt/" + dir + "/" + e.Name(), Data: codegen.RuntimeImports(data)})
 		}
 	}
 	return files, nil
