@@ -126,7 +126,7 @@ func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {
 	byArch := map[string][]string{}
 	all := map[string]string{}
 	for _, t := range targets {
-		u, err := t.Emit(p.Kernels)
+		u, err := t.Emit(p.Kernels, p.Walks)
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.ISA(), err)
 		}
@@ -162,17 +162,28 @@ func kernelTable(t Target, u *Unit, fallback bool) string {
 		need = "// It is chosen where " + u.Need + ".\n"
 	}
 	fmt.Fprintf(&b, "// %s are the kernels of that instruction set.\n%svar %s = rt.Kernels{\nISA: %q,\nGemm: %s,\nRows: []rt.RowKernel{\n", t.ISA(), need, t.ISA(), t.ISA(), u.Gemm)
-	for i, r := range u.Rows {
-		if r == "" {
-			r = fmt.Sprintf("row%d__purego", i)
-		}
-		fmt.Fprintf(&b, "%s,\n", r)
+	listKernels(&b, u.Rows, "row")
+	b.WriteString("},\n")
+	if len(u.Walks) > 0 {
+		b.WriteString("Walks: []rt.WalkKernel{\n")
+		listKernels(&b, u.Walks, "walk")
+		b.WriteString("},\n")
 	}
-	b.WriteString("},\n}\n\n")
+	b.WriteString("}\n\n")
 	if u.Need != "" {
 		fmt.Fprintf(&b, "func has_%s() bool { return %s }\n\n", t.ISA(), u.Need)
 	}
 	return b.String()
+}
+
+// listKernels names kernels; where a target has none, plain Go's.
+func listKernels(b *strings.Builder, names []string, kind string) {
+	for i, name := range names {
+		if name == "" {
+			name = fmt.Sprintf("%s%d__purego", kind, i)
+		}
+		fmt.Fprintf(b, "%s,\n", name)
+	}
 }
 
 // tableFile holds the kernel tables of one architecture and, where there is a choice, the list of them, best first.

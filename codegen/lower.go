@@ -209,17 +209,21 @@ func (l *lowering) constant(v *ir.Value, panels bool) int {
 	return i
 }
 
-// kernel is the number of a row kernel; equal ones are made once.
+// kernel is the number of a row kernel or of a walk kernel; equal ones are made once.
 func (l *lowering) kernel(k *loop.Kernel) int {
+	list := &l.p.Kernels
+	if k.Walks() {
+		list = &l.p.Walks
+	}
 	key := k.Key()
 	i, ok := l.kernels[key]
 	if !ok {
 		if err := k.Verify(); err != nil {
 			panic(err)
 		}
-		i = len(l.p.Kernels)
+		i = len(*list)
 		l.kernels[key] = i
-		l.p.Kernels = append(l.p.Kernels, k)
+		*list = append(*list, k)
 	}
 	return i
 }

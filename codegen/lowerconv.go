@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"mmc/ir"
-	"mmc/ir/loop"
 	"mmc/ir/op"
 	"mmc/ir/sym"
 )
@@ -63,11 +62,14 @@ func (l *lowering) lowerPatches(n *ir.Node) error {
 	return nil
 }
 
-// joinedRow is about how many elements a row of several neighbours should have.
-const joinedRow = 512
+// A walk kernel takes a whole window of up to maxTaps places; of larger ones, someTaps at a time.
+const (
+	maxTaps  = 49
+	someTaps = 32
+)
 
 // taps makes the call that depthwise convolutions and pooling have in common: the geometry, what lies around the image, the kernels.
-func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32, joined sym.Dim) *Call {
+func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32) *Call {
 	x, out := n.In[0], n.Out[0]
 	list := func(v ir.IntList) Expr { return pair(sym.Consts(v.List()[:2]...)) }
 	c := &Call{Method: "Taps", Type: "rt.Taps", Kind: n.Op.Name}
@@ -85,20 +87,16 @@ func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32, jo
 	for _, p := range a.Pads.List() {
 		if p != 0 && !edged {
 			edged = true
-			c.arg("Edge", mem(l.allocBytes(x.Shape[3].Mul(sym.Const(4)).Mul(joined))))
+			c.arg("Edge", mem(l.allocBytes(x.Shape[2].Mul(x.Shape[3]).Mul(sym.Const(4)))))
 		}
 	}
 	if edged && fill != 0 {
 		c.arg("Fill", text("rt.NegInf"))
 	}
-	c.arg("Joined", dim(joined))
 	places := int(ir.NumElements(a.Kernel.List()))
-	each := min(places, 8)
-	if k.Kind == "dot" {
-		each = min(places, 4)
-		if places%3 == 0 {
-			each = 3
-		}
+	each := places
+	if places > maxTaps {
+		each = someTaps
 	}
 	c.arg("Each", num(each))
 	rest := (places-1)%each + 1
@@ -124,39 +122,16 @@ func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32, jo
 }
 
 func (l *lowering) lowerDepthwise(n *ir.Node) {
-	at, w, bias := n.Attr.(op.DepthwiseAttr), n.In[1], n.In[2]
-	joined := int64(1)
-	width, known := n.Out[0].Shape[2].Const()
-	channels, _ := w.Shape[1].Const()
-	if s := at.Strides.List(); known && s[1] == 1 && w.Const != nil && (bias == nil || bias.Const != nil) {
-		joined = min(width, max(1, joinedRow/channels))
-	}
-	c := l.taps(n, op.Taps{Kind: "dot", Bias: bias != nil, Act: at.Epilogue()}, at.Windows(), 0, sym.Const(joined))
-	c.arg("W", mem(l.repeated(w, joined)))
+	at, bias := n.Attr.(op.DepthwiseAttr), n.In[2]
+	c := l.taps(n, op.Taps{Kind: "dot", Bias: bias != nil, Act: at.Epilogue()}, at.Windows(), 0)
+	c.arg("W", mem(l.buffer(n.In[1])))
 	if bias != nil {
-		c.arg("Bias", mem(l.repeated(bias, joined)))
+		c.arg("Bias", mem(l.buffer(bias)))
 	}
 	if at.Act != "" {
 		c.Kind += "+" + at.Act
 	}
 	l.emit(*c)
-}
-
-// repeated is a constant whose last axis is repeated.
-func (l *lowering) repeated(v *ir.Value, times int64) Mem {
-	if times == 1 {
-		return l.buffer(v)
-	}
-	n := v.Const.Shape[len(v.Const.Shape)-1]
-	from := ir.Slice[float32](v.Const)
-	t := ir.NewTensor(loop.F32, int64(len(from))*times)
-	to := ir.Slice[float32](t)
-	for r := range int64(len(from)) / n {
-		for k := range times {
-			copy(to[(r*times+k)*n:], from[r*n:(r+1)*n])
-		}
-	}
-	return Mem{Weight, l.constant(ir.ConstValue(v.Name, t), false), sym.Const(0)}
 }
 
 func (l *lowering) lowerPoolLast(n *ir.Node) {
@@ -165,11 +140,7 @@ func (l *lowering) lowerPoolLast(n *ir.Node) {
 	if a.Max {
 		k, fill = op.Taps{Kind: "max"}, float32(math.Inf(-1))
 	}
-	joined := sym.Const(1)
-	if a.Strides.List()[1] == 1 {
-		joined = n.Out[0].Shape[2]
-	}
-	l.emit(*l.taps(n, k, op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, fill, joined))
+	l.emit(*l.taps(n, k, op.Im2ColAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, fill))
 }
 
 // lowerWinograd makes the call of a convolution by tiles.

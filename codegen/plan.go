@@ -70,8 +70,9 @@ type Repeat struct{ Start, Period, Count int }
 type Plan struct {
 	Graph   *ir.Graph
 	Symbols []string
-	Counts  []ir.Count // of the symbols, the last ones: their values are found while the program runs
-	Kernels []*loop.Kernel
+	Counts  []ir.Count     // of the symbols, the last ones: their values are found while the program runs
+	Kernels []*loop.Kernel // of rows
+	Walks   []*loop.Kernel
 	Calls   []Call
 	Buffers []*Buffer
 	Slots   []sym.Dim // sizes in bytes

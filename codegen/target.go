@@ -12,14 +12,15 @@ type File struct {
 type Target interface {
 	ISA() string  // as in --isa: purego, avx2, avx512, neon
 	Arch() string // GOARCH, or "" for every one
-	// Emit makes the row kernels, named row0, row1, …, and the tile kernels.
-	Emit(kernels []*loop.Kernel) (*Unit, error)
+	// Emit makes the row kernels, named row0, row1, …, the walk kernels, walk0, walk1, …, and the tile kernels.
+	Emit(rows, walks []*loop.Kernel) (*Unit, error)
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.
 type Unit struct {
 	Files []File
-	Rows  []string // function of each kernel; empty where the target refuses and plain Go takes over
+	Rows  []string // function of each row kernel; empty where the target refuses and plain Go takes over
+	Walks []string // of each walk kernel, likewise
 	Gemm  string   // expression of type rt.Gemm
 	Need  string   // expression of type bool: the CPU has what the kernels require
 }

@@ -13,13 +13,14 @@ import (
 // people see of the compiler.
 func TestEmittedText(t *testing.T) {
 	for _, target := range everything() {
-		u, err := target.Emit([]*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", 0.5, true, true)})
+		u, err := target.Emit([]*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", 0.5, true, true)},
+			[]*loop.Kernel{op.Taps{Kind: "dot", Places: 3, First: true, Last: true, Bias: true, Act: op.LinearAttr{Act: "relu"}}.Kernel()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range u.Files {
 			text := string(f.Data)
-			if strings.HasSuffix(f.Path, ".s") { // the smallest tile and the row kernels
+			if strings.HasSuffix(f.Path, ".s") { // the smallest tile, the row and the walk kernels
 				i := strings.Index(text, "// tile_f32_1x16")
 				j := i + strings.Index(text[i:], "\n\n")
 				text = text[i:j] + "\n\n" + text[strings.Index(text, "// row0"):]

@@ -71,6 +71,22 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 	return append(ks, logicKernel(), uniformKernel(), op.WinogradBefore(), op.WinogradAfter())
 }
 
+// walkKernels are walk kernels that fit in registers and that do not, with every way to begin and to end.
+func walkKernels() (ks []*loop.Kernel) {
+	for _, places := range []int{1, 2, 9, 25, 49} {
+		for _, act := range []string{"", "relu", "silu", "hardswish"} {
+			a := op.LinearAttr{Act: act}
+			ks = append(ks, op.Taps{Kind: "dot", Places: places, First: true, Last: true, Bias: true, Act: a}.Kernel())
+		}
+		for _, kind := range []string{"dot", "sum", "max"} {
+			ks = append(ks, op.Taps{Kind: kind, Places: places, First: true}.Kernel(), op.Taps{Kind: kind, Places: places}.Kernel(),
+				op.Taps{Kind: kind, Places: places, Last: true}.Kernel())
+		}
+		ks = append(ks, op.Taps{Kind: "sum", Places: places, First: true, Last: true, Divisor: 7}.Kernel())
+	}
+	return ks
+}
+
 // logicKernel uses every code on bools.
 func logicKernel() *loop.Kernel {
 	b := loop.NewBuilder("logic")
@@ -141,7 +157,7 @@ func TestKernels(t *testing.T) {
 
 // buildSweep makes the program that compares the kernels of an architecture.
 func buildSweep(t *testing.T, arch string) string {
-	ks := rowKernels(t)
+	ks, walks := rowKernels(t), walkKernels()
 	dir := t.TempDir()
 	files, err := codegen.RuntimeFiles("rt/")
 	if err != nil {
@@ -149,7 +165,7 @@ func buildSweep(t *testing.T, arch string) string {
 	}
 	var tables strings.Builder
 	for _, target := range targets.For(arch) {
-		u, err := target.Emit(ks)
+		u, err := target.Emit(ks, walks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,13 +174,14 @@ func buildSweep(t *testing.T, arch string) string {
 		if need == "" {
 			need = "true"
 		}
-		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}}, %s},\n", target.ISA(), u.Gemm, rowList(u.Rows), need)
+		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}, Walks: []rt.WalkKernel{%s}}, %s},\n",
+			target.ISA(), u.Gemm, kernelList(u.Rows, "row"), kernelList(u.Walks, "walk"), need)
 	}
 	src, err := os.ReadFile("testdata/sweep/main.go.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufferTable(ks)).Replace(string(src))
+	main := strings.NewReplacer("/*TABLES*/", tables.String(), "/*KERNELS*/", bufferTable(ks), "/*WALKS*/", bufferTable(walks)).Replace(string(src))
 	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")})
 	return buildFiles(t, dir, files, "linux", arch)
 }
@@ -198,7 +215,7 @@ func bufferTable(ks []*loop.Kernel) string {
 	return bufs.String()
 }
 
-// bufferKinds is a number for each buffer: bit 0 is set for outputs, bit 1 for a single element.
+// bufferKinds is a number for each buffer: bit 0 is set for outputs, bit 1 for a single element, bit 2 for one that walks.
 func bufferKinds(k *loop.Kernel) string {
 	var kinds []string
 	for _, b := range k.Bufs {
@@ -209,17 +226,20 @@ func bufferKinds(k *loop.Kernel) string {
 		if b.Uniform {
 			kind |= 2
 		}
+		if b.Walk {
+			kind |= 4
+		}
 		kinds = append(kinds, fmt.Sprint(kind))
 	}
 	return strings.Join(kinds, ", ")
 }
 
-// rowList names the kernels; where a target refuses one, plain Go stands in.
-func rowList(names []string) string {
+// kernelList names the kernels; where a target refuses one, plain Go stands in.
+func kernelList(names []string, kind string) string {
 	out := make([]string, len(names))
 	for i, n := range names {
 		if out[i] = n; n == "" {
-			out[i] = fmt.Sprintf("row%d__purego", i)
+			out[i] = fmt.Sprintf("%s%d__purego", kind, i)
 		}
 	}
 	return strings.Join(out, ", ")

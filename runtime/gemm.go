@@ -74,7 +74,7 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	}
 }
 
-// callTile and callRow are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
+// callTile, callRow and callWalk are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
 // own; a call of a Go function that is not inlined has one.
 //
 //go:noinline
@@ -82,6 +82,9 @@ func callTile(f func(*Tile), t *Tile) { f(t) }
 
 //go:noinline
 func callRow(f RowKernel, n int, p *Ptrs) { f(n, p) }
+
+//go:noinline
+func callWalk(f WalkKernel, w *Walk) { f(w) }
 
 // part sets a worker's tile up for depth steps of k from k on and np panels from p on.
 func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {

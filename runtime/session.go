@@ -26,11 +26,25 @@ type Ptrs [maxBufs]Ptr
 // RowKernel works on a row of n elements.
 type RowKernel func(n int, p *Ptrs)
 
+// maxWalk is the most buffers of a walk kernel: the places of a window of 7 by 7 and their weights, a bias and the result.
+const maxWalk = 2*49 + 2
+
+// Walk is what a walk kernel is called with: rows of N elements at Places places, one or more. From a place to the next, the buffers that
+// walk move on by In bytes if they are read and by Out if they are written.
+type Walk struct {
+	N, Places, In, Out int
+	P                  [maxWalk]Ptr
+}
+
+// WalkKernel does the rows of a walk.
+type WalkKernel func(w *Walk)
+
 // Kernels are a program's kernels for one instruction set.
 type Kernels struct {
-	ISA  string
-	Gemm Gemm
-	Rows []RowKernel
+	ISA   string
+	Gemm  Gemm
+	Rows  []RowKernel
+	Walks []WalkKernel
 }
 
 // maxArena is the most memory of one run.
@@ -76,6 +90,7 @@ type Session struct {
 // worker is what one thread needs for itself.
 type worker struct {
 	ptrs    Ptrs
+	walk    Walk
 	tile    Tile
 	panel   Panel
 	wino    winoTask

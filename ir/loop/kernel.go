@@ -74,11 +74,13 @@ type Inst struct {
 	Name string  // for Call: Exp, Log, Sin, …
 }
 
-// Buf is a parameter: a row of n elements, or a single element that all lanes share.
+// Buf is a parameter: a row of n elements, or a single element that all lanes share. One that walks is another row at each place of a
+// walk, a fixed distance from the row before.
 type Buf struct {
 	Elem    Elem
 	Out     bool
 	Uniform bool
+	Walk    bool
 }
 
 // Stage is a loop over the row or, if Loop is false, code that runs once on uniform values.
@@ -87,7 +89,8 @@ type Stage struct {
 	Insts []Val
 }
 
-// Kernel is a row kernel. Inst k defines value k.
+// Kernel is a row kernel or, if a buffer walks, a walk kernel: one that does the same for the rows of several places. A walk kernel is
+// one loop without reductions. Inst k defines value k.
 type Kernel struct {
 	Name   string
 	Bufs   []Buf
@@ -99,7 +102,7 @@ type Kernel struct {
 func (k *Kernel) Key() string {
 	var b strings.Builder
 	for i, buf := range k.Bufs {
-		fmt.Fprintf(&b, "b%d:%v,%v,%v;", i, buf.Elem, buf.Out, buf.Uniform)
+		fmt.Fprintf(&b, "b%d:%v,%v,%v,%v;", i, buf.Elem, buf.Out, buf.Uniform, buf.Walk)
 	}
 	for _, s := range k.Stages {
 		fmt.Fprintf(&b, "{%v", s.Loop)
@@ -142,17 +145,35 @@ func (k *Kernel) String() string {
 		if s.Loop {
 			b.WriteString("for i in n\n")
 			indent = "\t"
+			if k.Walks() {
+				b.WriteString("\tfor q in places\n")
+				indent = "\t\t"
+			}
 		}
 		for _, v := range s.Insts {
 			in := k.Insts[v]
 			if in.Code == Store {
-				fmt.Fprintf(&b, "%sp%d[i] = v%d\n", indent, in.Buf, in.Args[0])
+				place := ""
+				if k.Bufs[in.Buf].Walk {
+					place = "[q]"
+				}
+				fmt.Fprintf(&b, "%sp%d%s[i] = v%d\n", indent, in.Buf, place, in.Args[0])
 				continue
 			}
 			fmt.Fprintf(&b, "%sv%d = %s\n", indent, v, in.text())
 		}
 	}
 	return b.String()
+}
+
+// Walks reports whether k is a walk kernel.
+func (k *Kernel) Walks() bool {
+	for _, b := range k.Bufs {
+		if b.Walk {
+			return true
+		}
+	}
+	return false
 }
 
 // Pure reports whether every value and buffer is f32 (or a comparison's bool) and no Call is used: what the SIMD targets take.

@@ -153,7 +153,7 @@ func noPads(l ir.IntList) bool {
 	return true
 }
 
-// Taps describes the row kernel of a few places of a window. Kind is dot (places and weights in turns), max or sum. First begins the
+// Taps describes the walk kernel of some places of a window, the walk being along a line of windows. Kind is dot (places and weights in turns), max or sum. First begins the
 // result, otherwise it goes on from what is there; Last ends it: with a bias, divided by Divisor if that is not 0, and an activation.
 type Taps struct {
 	Kind        string
@@ -164,12 +164,12 @@ type Taps struct {
 	Act         LinearAttr
 }
 
-// Kernel is the row kernel.
+// Kernel is the walk kernel: the places, each followed by its weights, the bias, the result.
 func (t Taps) Kernel() *loop.Kernel {
 	b := loop.NewBuilder("taps_" + t.Kind)
 	var x, w []int
 	for range t.Places {
-		x = append(x, b.Buffer(loop.Buf{Elem: loop.F32}))
+		x = append(x, b.Buffer(loop.Buf{Elem: loop.F32, Walk: true}))
 		if t.Kind == "dot" {
 			w = append(w, b.Buffer(loop.Buf{Elem: loop.F32}))
 		}
@@ -178,7 +178,7 @@ func (t Taps) Kernel() *loop.Kernel {
 	if t.Last && t.Bias {
 		pb = b.Buffer(loop.Buf{Elem: loop.F32})
 	}
-	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true, Walk: true})
 	b.Loop(func() {
 		v := b.F(0)
 		if t.Kind == "max" {

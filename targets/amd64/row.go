@@ -23,7 +23,8 @@ type rowEmitter struct {
 	half int
 	tail bool
 	pos  int
-	full bool // ran out of registers: the kernel is refused
+	walk *walk // of a walk kernel
+	full bool  // ran out of registers: the kernel is refused
 }
 
 // row prints a kernel; it reports false, printing nothing, if the registers do not suffice.
@@ -76,12 +77,17 @@ func (e *rowEmitter) vec(r int) string {
 	return fmt.Sprintf("Y%d", r)
 }
 
-func (e *rowEmitter) kernel(name string) {
-	e.text("// %s is %s on a row of n elements.\n// Requires: %s\n", name, e.k.Name, map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[e.t.wide])
+// header prints what a kernel does and how it begins.
+func (e *rowEmitter) header(name, rows, params string, bytes int) {
+	e.text("// %s is %s on %s.\n// Requires: %s\n", name, e.k.Name, rows, map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[e.t.wide])
 	for _, line := range strings.Split(strings.TrimSpace(e.k.String()), "\n") {
 		e.text("//\t%s\n", line)
 	}
-	e.text("//\n// func %s(n int, p *rt.Ptrs)\nTEXT ·%s(SB), NOSPLIT, $0-16\n", name, name)
+	e.text("//\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, params, name, bytes)
+}
+
+func (e *rowEmitter) kernel(name string) {
+	e.header(name, "a row of n elements", "n int, p *rt.Ptrs", 16)
 	e.i("MOVQ", "n+0(FP)", "CX")
 	e.i("MOVQ", "p+8(FP)", "DI")
 	for i := range e.k.Bufs {
@@ -187,7 +193,7 @@ func (e *rowEmitter) body(s loop.Stage, tail bool) {
 	for h := range halves {
 		e.half = h
 		if tail {
-			e.tailMask(h)
+			e.tailMask(h, "DI")
 		}
 		pos := e.pos
 		free, mask := append([]int{}, e.free...), append([]int{}, e.mask...)
@@ -204,20 +210,20 @@ func (e *rowEmitter) body(s loop.Stage, tail bool) {
 	e.tail, e.half = false, 0
 }
 
-// tailMask makes the mask of the CX elements that are left: K1, or half h of it in Y15.
-func (e *rowEmitter) tailMask(h int) {
+// tailMask makes the mask of the CX elements that are left: K1, or half h of it in Y15; tmp is overwritten.
+func (e *rowEmitter) tailMask(h int, tmp string) {
 	if e.t.wide {
-		e.i("MOVL", "$-1", "DI")
-		e.i("SHLL", "CX", "DI")
-		e.i("NOTL", "DI")
-		e.i("KMOVW", "DI", "K1")
+		e.i("MOVL", "$-1", tmp)
+		e.i("SHLL", "CX", tmp)
+		e.i("NOTL", tmp)
+		e.i("KMOVW", tmp, "K1")
 		return
 	}
 	if h == 0 {
-		e.i("LEAQ", e.laneTable(), "DI")
+		e.i("LEAQ", e.laneTable(), tmp)
 		e.i("NEGQ", "CX")
-		e.i("LEAQ", "64(DI)(CX*4)", "DI")
+		e.i("LEAQ", fmt.Sprintf("64(%s)(CX*4)", tmp), tmp)
 		e.i("NEGQ", "CX")
 	}
-	e.i("VMOVUPS", fmt.Sprintf("%d(DI)", 32*h), "Y15")
+	e.i("VMOVUPS", fmt.Sprintf("%d(%s)", 32*h, tmp), "Y15")
 }

@@ -9,6 +9,9 @@ import (
 
 // addr is the place of the current lanes in a buffer.
 func (e *rowEmitter) addr(buf int) string {
+	if e.walk != nil {
+		return e.walkAddr(buf)
+	}
 	if e.k.Bufs[buf].Uniform {
 		return fmt.Sprintf("(%s)", ptrRegs[buf])
 	}
@@ -39,7 +42,9 @@ func (e *rowEmitter) reg(v loop.Val) (name string, temp int) {
 }
 
 func (e *rowEmitter) load(bits uint32, to string) {
-	if e.t.wide {
+	if bits == 0 {
+		e.i("VXORPS", ymm(to), ymm(to), ymm(to))
+	} else if e.t.wide {
 		e.i("VBROADCASTSS", e.memory(bits), to)
 	} else {
 		e.i("VMOVUPS", e.memory(bits), to)
@@ -106,11 +111,22 @@ func (e *rowEmitter) inst(v loop.Val) {
 		e.compare(v)
 	case logic[in.Code] != "" || in.Code == loop.Not:
 		e.logical(v)
+	case in.Code == loop.FMA && e.endsHere(in):
+		r := e.regs[in.Args[2]]
+		e.compute(in, e.vec(r))
+		delete(e.regs, in.Args[2])
+		e.regs[v] = r
 	default:
 		r := e.take()
 		e.compute(in, e.vec(r))
 		e.regs[v] = r
 	}
+}
+
+// endsHere reports whether an FMA is the last use of its third operand, whose register can take the result.
+func (e *rowEmitter) endsHere(in *loop.Inst) bool {
+	c := in.Args[2]
+	return !e.isConst(c) && e.last[c] <= e.pos && c != in.Args[0] && c != in.Args[1]
 }
 
 func (e *rowEmitter) compute(in *loop.Inst, d string) {
@@ -189,12 +205,12 @@ func (e *rowEmitter) store(in *loop.Inst) {
 	e.drop(t)
 }
 
-// fma is d = a*b + c: c goes to d first.
+// fma is d = a*b + c: c goes to d first, unless it is there.
 func (e *rowEmitter) fma(a, b, c loop.Val, d string) {
 	if e.isConst(c) {
 		e.load(e.bitsOf(c), d)
-	} else {
-		e.i("VMOVAPS", e.vec(e.regs[c]), d)
+	} else if from := e.vec(e.regs[c]); from != d {
+		e.i("VMOVAPS", from, d)
 	}
 	if e.isConst(a) {
 		a, b = b, a

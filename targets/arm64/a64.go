@@ -75,3 +75,12 @@ func shl(d, n, by int) (uint32, string) {
 	bits := 0x4f005400 | uint32(32+by)<<16 | uint32(n)<<5 | uint32(d)
 	return bits, fmt.Sprintf("shl v%d.4s, v%d.4s, #%d", d, n, by)
 }
+
+// loadIndexed and storeIndexed move a register from and to the address Xn + Xm.
+func loadIndexed(t, n, m int) (uint32, string) {
+	return 0x3ce06800 | uint32(m)<<16 | uint32(n)<<5 | uint32(t), fmt.Sprintf("ldr q%d, [x%d, x%d]", t, n, m)
+}
+
+func storeIndexed(t, n, m int) (uint32, string) {
+	return 0x3ca06800 | uint32(m)<<16 | uint32(n)<<5 | uint32(t), fmt.Sprintf("str q%d, [x%d, x%d]", t, n, m)
+}

@@ -58,6 +58,8 @@ func samples() (words []uint32, texts []string) {
 		add(dupLane(reg(), reg(), r.Intn(4)))
 		add(ext(reg(), reg(), reg(), r.Intn(16)))
 		add(shl(reg(), reg(), r.Intn(32)))
+		add(loadIndexed(reg(), r.Intn(31), r.Intn(31)))
+		add(storeIndexed(reg(), r.Intn(31), r.Intn(31)))
 	}
 	return words, texts
 }

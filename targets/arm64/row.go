@@ -29,7 +29,8 @@ type rowEmitter struct {
 	part  int
 	tail  bool
 	pos   int
-	full  bool // ran out of registers: the kernel is refused
+	walk  *walk // of a walk kernel
+	full  bool  // ran out of registers: the kernel is refused
 }
 
 // row prints a kernel; it reports false, printing nothing, if the registers do not suffice.
@@ -39,9 +40,7 @@ func (w *asm) row(name string, k *loop.Kernel) bool {
 	}
 	inner := &asm{consts: w.consts, at: w.at, labels: w.labels}
 	e := &rowEmitter{asm: inner, k: k, regs: map[loop.Val]int{}, acc: map[loop.Val][parts]int{}, last: k.LastUses(), place: map[int]int{}}
-	for i := 31; i >= 0; i-- {
-		e.free = append(e.free, i)
-	}
+	e.freeAll()
 	for i, b := range k.Bufs {
 		if !b.Uniform {
 			e.place[i] = len(e.place)
@@ -54,6 +53,12 @@ func (w *asm) row(name string, k *loop.Kernel) bool {
 	}
 	w.b.WriteString(inner.b.String())
 	return true
+}
+
+func (e *rowEmitter) freeAll() {
+	for i := 31; i >= 0; i-- {
+		e.free = append(e.free, i)
+	}
 }
 
 func (e *rowEmitter) take() int {
@@ -81,12 +86,17 @@ func (e *rowEmitter) release(v loop.Val) {
 	}
 }
 
-func (e *rowEmitter) kernel(name string) {
-	e.text("// %s is %s on a row of n elements.\n// Requires: NEON\n", name, e.k.Name)
+// header prints what a kernel does and how it begins.
+func (e *rowEmitter) header(name, rows, params string, frame, bytes int) {
+	e.text("// %s is %s on %s.\n// Requires: NEON\n", name, e.k.Name, rows)
 	for _, line := range strings.Split(strings.TrimSpace(e.k.String()), "\n") {
 		e.text("//\t%s\n", line)
 	}
-	e.text("//\n// func %s(n int, p *rt.Ptrs)\nTEXT ·%s(SB), 0, $%d-16\n", name, name, 64*len(e.place))
+	e.text("//\n// func %s(%s)\nTEXT ·%s(SB), 0, $%d-%d\n", name, params, name, frame, bytes)
+}
+
+func (e *rowEmitter) kernel(name string) {
+	e.header(name, "a row of n elements", "n int, p *rt.Ptrs", 64*len(e.place), 16)
 	if e.usesConstants() {
 		e.i("MOVD", "$consts<>(SB)", "R19")
 	}

@@ -25,11 +25,22 @@ func (e *rowEmitter) inst(v loop.Val) {
 		e.store(in)
 	case in.Code.Reduction():
 		e.accumulate(v)
+	case in.Code == loop.FMA && e.endsHere(in):
+		r := e.regs[in.Args[2]]
+		e.compute(in, r)
+		delete(e.regs, in.Args[2])
+		e.regs[v] = r
 	default:
 		r := e.take()
 		e.compute(in, r)
 		e.regs[v] = r
 	}
+}
+
+// endsHere reports whether an FMA is the last use of its third operand, whose register can take the result.
+func (e *rowEmitter) endsHere(in *loop.Inst) bool {
+	c := in.Args[2]
+	return e.k.Insts[c].Code != loop.Const && e.last[c] <= e.pos && c != in.Args[0] && c != in.Args[1]
 }
 
 func (e *rowEmitter) compute(in *loop.Inst, d int) {
@@ -96,11 +107,11 @@ func (e *rowEmitter) compareExtreme(c loop.Code, d, x, y int) {
 	e.op("fcmgt", d, x, y)
 }
 
-// fma is d = a*b + c: c goes to d first.
+// fma is d = a*b + c: c goes to d first, unless it is there.
 func (e *rowEmitter) fma(in *loop.Inst, d int) {
 	if c := in.Args[2]; e.k.Insts[c].Code == loop.Const {
 		e.load(math.Float32bits(float32(e.k.Insts[c].Imm)), d)
-	} else {
+	} else if e.regs[c] != d {
 		e.op("orr", d, e.regs[c], e.regs[c])
 	}
 	x, t1 := e.reg(in.Args[0])
@@ -132,6 +143,10 @@ func (e *rowEmitter) power(d, n, bias int) {
 }
 
 func (e *rowEmitter) loadLanes(buf, d int) {
+	if e.walk != nil {
+		e.walkLoad(buf, d)
+		return
+	}
 	if e.k.Bufs[buf].Uniform {
 		e.i("VLD1R", e.addr(buf), fmt.Sprintf("[V%d.S4]", d))
 		return
@@ -141,12 +156,16 @@ func (e *rowEmitter) loadLanes(buf, d int) {
 
 func (e *rowEmitter) store(in *loop.Inst) {
 	x, t := e.reg(in.Args[0])
+	defer e.drop(t)
+	if e.walk != nil {
+		e.walkStore(x, in.Buf)
+		return
+	}
 	op := "FMOVQ"
 	if e.k.Bufs[in.Buf].Uniform {
 		op = "FMOVS"
 	}
 	e.i(op, fmt.Sprintf("F%d", x), e.addr(in.Buf))
-	e.drop(t)
 }
 
 var reduceOp = map[loop.Code]string{loop.SumLanes: "fadd", loop.DotLanes: "fadd", loop.ProdLanes: "fmul"}
