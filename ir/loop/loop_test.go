@@ -87,6 +87,10 @@ func TestSpecialValues(t *testing.T) {
 	if got[0] != 0 || got[1] != inf || got[2] == got[2] || got[3] != 0 {
 		t.Errorf("gelu of -Inf, Inf, NaN, 0 = %v", got)
 	}
+	got = unary(t, (*Builder).Sigmoid, []float32{-inf, inf, nan, 0, -90, 90})
+	if got[0] != 0 || got[1] != 1 || got[2] == got[2] || got[3] != 0.5 || got[4] != 0 || got[5] != 1 {
+		t.Errorf("sigmoid of -Inf, Inf, NaN, 0, -90, 90 = %v", got)
+	}
 	got = unary(t, (*Builder).Tanh, []float32{-inf, inf, nan})
 	if got[0] != -1 || got[1] != 1 || got[2] == got[2] {
 		t.Errorf("tanh of -Inf, Inf, NaN = %v", got)

@@ -6,8 +6,17 @@ package loop
 // Exp is e^x to about 1 ulp: x = n ln2 + r with ln2 in two parts (Cody and Waite), e^r = 1 + r + r²P(r), then a scaling by
 // 2^n that rounds once. Below -87.3, where results would be denormal, it is 0: a masked score costs no more than another.
 func (b *Builder) Exp(x Val) Val {
+	return b.expBelow(x, func(x Val) Val { return b.Do(Min, b.F(89), x) })
+}
+
+// ExpDown is Exp of x <= 0.
+func (b *Builder) ExpDown(x Val) Val {
+	return b.expBelow(x, func(x Val) Val { return x })
+}
+
+func (b *Builder) expBelow(x Val, bound func(Val) Val) Val {
 	under := b.Do(Lt, x, b.F(-87.3))
-	x = b.Do(Min, b.F(89), b.Do(Max, b.F(-87.3), x))
+	x = bound(b.Do(Max, b.F(-87.3), x))
 	n := b.Do(Round, b.Mul(x, b.F(1.4426950216293335)))
 	r := b.FMA(n, b.F(-0.693359375), x)
 	r = b.FMA(n, b.F(0.00021219444170128554), r)
@@ -29,7 +38,7 @@ func (b *Builder) poly(x Val, cs ...float32) Val {
 func (b *Builder) erfcExp(t Val) Val {
 	q := b.poly(t, 3.144013317069039e-05, -0.000308801798382774, 0.0010324000613763928, 0.0005369364516809583,
 		-0.019583962857723236, 0.10291961580514908, 0.636597752571106, 1.128380298614502)
-	return b.Exp(b.Do(Neg, b.Mul(t, q)))
+	return b.ExpDown(b.Do(Neg, b.Mul(t, q)))
 }
 
 // Erf is the error function; absolute error below 2e-7.
@@ -53,7 +62,7 @@ func (b *Builder) Sigmoid(x Val) Val {
 
 // Tanh is sign(x) (1 - e) / (1 + e) with e = e^(-2|x|).
 func (b *Builder) Tanh(x Val) Val {
-	e := b.Exp(b.Mul(b.F(-2), b.Do(Abs, x)))
+	e := b.ExpDown(b.Mul(b.F(-2), b.Do(Abs, x)))
 	return b.Do(CopySign, b.Div(b.Sub(b.F(1), e), b.Add(b.F(1), e)), x)
 }
 

@@ -14,7 +14,11 @@ type SiluAttr struct{ Alpha float32 }
 func init() {
 	Silu.Infer = sameAsFirst
 	Silu.Elem = func(b *loop.Builder, n *ir.Node, in []loop.Val) loop.Val {
-		return b.Mul(in[0], b.Sigmoid(b.Mul(b.F(n.Attr.(SiluAttr).Alpha), in[0])))
+		x := in[0]
+		if a := n.Attr.(SiluAttr).Alpha; a != 1 {
+			x = b.Mul(b.F(a), x)
+		}
+		return b.Mul(in[0], b.Sigmoid(x))
 	}
 	ir.FromONNX("", "Swish", 24, func(c *ir.Import) error {
 		in, err := c.NeedAll(1)

@@ -111,11 +111,7 @@ func (e *rowEmitter) inst(v loop.Val) {
 		e.compare(v)
 	case logic[in.Code] != "" || in.Code == loop.Not:
 		e.logical(v)
-	case in.Code == loop.FMA && e.endsHere(in):
-		r := e.regs[in.Args[2]]
-		e.compute(in, e.vec(r))
-		delete(e.regs, in.Args[2])
-		e.regs[v] = r
+	case in.Code == loop.FMA && e.inPlace(v):
 	default:
 		r := e.take()
 		e.compute(in, e.vec(r))
@@ -123,10 +119,30 @@ func (e *rowEmitter) inst(v loop.Val) {
 	}
 }
 
-// endsHere reports whether an FMA is the last use of its third operand, whose register can take the result.
-func (e *rowEmitter) endsHere(in *loop.Inst) bool {
-	c := in.Args[2]
-	return !e.isConst(c) && e.last[c] <= e.pos && c != in.Args[0] && c != in.Args[1]
+// inPlace prints an FMA whose result takes the register of an operand that is not used again: the sum's, or a factor's if the sum is a
+// constant in memory. It reports false, printing nothing, if there is none.
+func (e *rowEmitter) inPlace(v loop.Val) bool {
+	in := &e.k.Insts[v]
+	a, b, c := in.Args[0], in.Args[1], in.Args[2]
+	dies := func(v loop.Val) bool { return !e.isConst(v) && e.last[v] <= e.pos }
+	over := c
+	switch {
+	case dies(c) && c != a && c != b:
+		e.fma(a, b, c, e.vec(e.regs[c]))
+	case !e.isConst(c) || e.isConst(a) || e.isConst(b) || a == b:
+		return false
+	case dies(a):
+		over = a
+		e.op("VFMADD213PS", e.vec(e.regs[b]), c, e.vec(e.regs[a]))
+	case dies(b):
+		over = b
+		e.op("VFMADD213PS", e.vec(e.regs[a]), c, e.vec(e.regs[b]))
+	default:
+		return false
+	}
+	e.regs[v] = e.regs[over]
+	delete(e.regs, over)
+	return true
 }
 
 func (e *rowEmitter) compute(in *loop.Inst, d string) {
