@@ -10,18 +10,19 @@ var NegInf = float32(math.Inf(-1))
 
 // Taps combines, for every place of the result [batch, out…, channels], the places of a window of X [batch, in…, channels], channel by
 // channel: depthwise convolutions, pooling and reductions of an image. A walk kernel does a line of the result, some places of the windows
-// at a time: the first begins the result, the last ends it. A place outside the image is read from Edge.
+// at a time: the first begins the result, the last ends it.
 type Taps struct {
 	Batch, Channels                  int
 	In, Windows, Kernel, Stride, Dil [2]int
 	Pad                              [2]int
 	X, Out                           Ptr
-	Edge                             Ptr     // room for a line of the image
+	Edge                             Ptr     // room for a line of the image: what is read outside of it
 	Fill                             float32 // what it holds
 	W, Bias                          Ptr     // weights [taps, channels], bias [channels]; nil for none
 	Each                             int     // places of a window that a kernel takes
 	Kernels                          [4]int  // first, middle, last, and the only one if one is enough; -1 for none
 
+	width int    // channels that a task does
 	inner [2]int // the first place of a line whose window is inside it, and the first after it whose is not
 	most  int    // places that a call does: it must end before long, as the scheduler cannot interrupt it
 }
@@ -40,56 +41,93 @@ func (s *Session) Taps(t Taps) {
 			edge[i] = n.Fill
 		}
 	}
+	n.cut(s.threads())
+	s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Channels, n.width), s.task.taps)
+	s.leave(2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1])
+}
+
+// cut says how much a task does: a line of the result or, where there are fewer lines than threads, some of its channels.
+func (n *Taps) cut(threads int) {
 	reach := n.Dil[1] * (n.Kernel[1] - 1)
 	n.inner[0] = min(CeilDiv(n.Pad[1], n.Stride[1]), n.Windows[1])
 	n.inner[1] = max(min(FloorDiv(n.In[1]-1-reach+n.Pad[1], n.Stride[1])+1, n.Windows[1]), n.inner[0])
-	n.most = max(1, walkFlops/max(1, 2*n.Channels*n.Each))
-	s.parallel(n.Batch*n.Windows[0], s.task.taps)
-	s.leave(2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1])
+	n.width = max(1, n.Channels)
+	if n.Batch*n.Windows[0] < threads {
+		n.width = max(Lanes, CeilDiv(CeilDiv(n.Channels, threads), Lanes)*Lanes)
+	}
+	n.most = max(WalkStep, walkFlops/max(1, 2*n.width*n.Each)/WalkStep*WalkStep)
 }
 
 // tapsTask does one line of the result: single places at its ends, walks between.
 func (s *Session) tapsTask(worker, i int) {
 	n, w := &s.taps, &s.workers[worker].walk
-	w.N, w.In, w.Out = n.Channels, n.Stride[1]*n.Channels*4, n.Channels*4
+	parts := CeilDiv(n.Channels, n.width)
+	line, c := i/parts, i%parts*n.width
+	w.N, w.In, w.Out = min(n.width, n.Channels-c), n.Stride[1]*n.Channels*4, n.Channels*4
+	taps := n.Kernel[0] * n.Kernel[1]
+	if taps <= n.Each {
+		n.shared(w, 0, taps, c)
+	}
 	for x := 0; x < n.Windows[1]; x += w.Places {
 		w.Places = 1
 		if x >= n.inner[0] && x < n.inner[1] {
-			w.Places = min(n.inner[1]-x, n.most)
+			w.Places = walkPlaces(min(n.inner[1]-x, n.most))
 		}
-		n.walk(s.k.Walks, w, i, x)
+		for t := 0; t < taps; t += n.Each {
+			end := min(t+n.Each, taps)
+			if taps > n.Each {
+				n.shared(w, t, end, c)
+			}
+			w.P[n.result(t, end)] = At(n.Out, ((line*n.Windows[1]+x)*n.Channels+c)*4)
+			n.places(w, line, x, c, t, end)
+			callWalk(s.k.Walks[n.kernel(t == 0, end == taps)], w)
+		}
 	}
 }
 
-// walk runs the kernels on the places from x of line i on.
-func (n *Taps) walk(kernels []WalkKernel, w *Walk, i, x int) {
-	b, y := i/n.Windows[0], i%n.Windows[0]*n.Stride[0]-n.Pad[0]
+// result is the number of the buffer for the result in a kernel for the places t … end of a window.
+func (n *Taps) result(t, end int) int {
+	return (end-t)*(1+b2i(n.W != nil)) + b2i(n.Bias != nil && end == n.Kernel[0]*n.Kernel[1])
+}
+
+// shared gives a kernel for the places t … end what all windows have in common: their weights and, for the last places, the bias.
+func (n *Taps) shared(w *Walk, t, end, c int) {
+	if n.Bias != nil && end == n.Kernel[0]*n.Kernel[1] {
+		w.P[n.result(t, end)-1] = At(n.Bias, c*4)
+	}
+	for p := 1; n.W != nil && t < end; p += 2 {
+		w.P[p] = At(n.W, (t*n.Channels+c)*4)
+		t++
+	}
+}
+
+// walkPlaces is how many of some places a call can do.
+func walkPlaces(n int) int {
+	if n < WalkStep {
+		return n
+	}
+	return n / WalkStep * WalkStep
+}
+
+// places gives a kernel for the places t … end of a window those of the window at x of a line.
+func (n *Taps) places(w *Walk, line, x, c, t, end int) {
+	b, top := line/n.Windows[0], line%n.Windows[0]*n.Stride[0]-n.Pad[0]
 	left, row := x*n.Stride[1]-n.Pad[1], n.Channels*4
-	taps, p := n.Kernel[0]*n.Kernel[1], 0
-	for t, ky, kx := 0, 0, 0; t < taps; t++ {
-		py, px := y+ky*n.Dil[0], left+kx*n.Dil[1]
-		if w.P[p] = n.Edge; py >= 0 && py < n.In[0] && px >= 0 && px < n.In[1] {
-			w.P[p] = At(n.X, ((b*n.In[0]+py)*n.In[1]+px)*row)
+	p, step := 0, 1+b2i(n.W != nil)
+	for t < end {
+		ky, kx := t/n.Kernel[1], t%n.Kernel[1]
+		py, px := top+ky*n.Dil[0], left+kx*n.Dil[1]
+		from, columns := n.X, 0 // of the image: none if the line is outside
+		if py >= 0 && py < n.In[0] {
+			from, columns = At(n.X, (b*n.In[0]+py)*n.In[1]*row+c*4), n.In[1]
 		}
-		p++
-		if n.W != nil {
-			w.P[p] = At(n.W, t*row)
-			p++
+		for last := min(end, t-kx+n.Kernel[1]); t < last; t++ {
+			if w.P[p] = n.Edge; px >= 0 && px < columns {
+				w.P[p] = At(from, px*row)
+			}
+			px += n.Dil[1]
+			p += step
 		}
-		if kx++; kx == n.Kernel[1] {
-			ky, kx = ky+1, 0
-		}
-		last := t+1 == taps
-		if !last && (t+1)%n.Each != 0 {
-			continue
-		}
-		if last && n.Bias != nil {
-			w.P[p] = n.Bias
-			p++
-		}
-		w.P[p] = At(n.Out, (i*n.Windows[1]+x)*row)
-		callWalk(kernels[n.kernel(t < n.Each, last)], w)
-		p = 0
 	}
 }
 

@@ -135,7 +135,7 @@ func repeated(args []loop.Val, v loop.Val) bool {
 
 func (e *rowEmitter) release(v loop.Val) {
 	r, ok := e.regs[v]
-	if !ok {
+	if !ok || e.isShared(v) {
 		return
 	}
 	delete(e.regs, v)

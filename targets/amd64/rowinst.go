@@ -124,7 +124,7 @@ func (e *rowEmitter) inst(v loop.Val) {
 func (e *rowEmitter) inPlace(v loop.Val) bool {
 	in := &e.k.Insts[v]
 	a, b, c := in.Args[0], in.Args[1], in.Args[2]
-	dies := func(v loop.Val) bool { return !e.isConst(v) && e.last[v] <= e.pos }
+	dies := func(v loop.Val) bool { return !e.isConst(v) && e.last[v] <= e.pos && !e.isShared(v) }
 	over := c
 	switch {
 	case dies(c) && c != a && c != b:

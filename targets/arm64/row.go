@@ -80,7 +80,7 @@ func (e *rowEmitter) drop(temps ...int) {
 }
 
 func (e *rowEmitter) release(v loop.Val) {
-	if r, ok := e.regs[v]; ok {
+	if r, ok := e.regs[v]; ok && !e.isShared(v) {
 		delete(e.regs, v)
 		e.drop(r)
 	}

@@ -40,7 +40,7 @@ func (e *rowEmitter) inst(v loop.Val) {
 // endsHere reports whether an FMA is the last use of its third operand, whose register can take the result.
 func (e *rowEmitter) endsHere(in *loop.Inst) bool {
 	c := in.Args[2]
-	return e.k.Insts[c].Code != loop.Const && e.last[c] <= e.pos && c != in.Args[0] && c != in.Args[1]
+	return e.k.Insts[c].Code != loop.Const && e.last[c] <= e.pos && !e.isShared(c) && c != in.Args[0] && c != in.Args[1]
 }
 
 func (e *rowEmitter) compute(in *loop.Inst, d int) {
