@@ -135,7 +135,7 @@ func (l *lowering) lower(n *ir.Node) error {
 		return l.lowerPatches(n)
 	case n.Op == op.Winograd:
 		l.lowerWinograd(n)
-	case n.Op == op.Depthwise:
+	case n.Op == op.Depthwise || n.Op == op.DepthwiseMeans:
 		l.lowerDepthwise(n)
 	case n.Op == op.PoolLast:
 		l.lowerPoolLast(n)

@@ -93,32 +93,33 @@ func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32) *C
 	if edged && fill != 0 {
 		c.arg("Fill", text("rt.NegInf"))
 	}
-	places := int(ir.NumElements(a.Kernel.List()))
-	each := places
-	if places > maxTaps {
-		each = someTaps
-	}
+	places := ir.NumElements(a.Kernel.List())
+	each, kernels := l.tapKernels(k, int(places))
 	c.arg("Each", num(each))
-	rest := (places-1)%each + 1
-	list4 := Expr{Type: "[4]int"}
+	c.arg("Kernels", kernels)
+	c.Flops = sym.Const(2 * places).Mul(sym.Product(out.Shape))
+	return c
+}
+
+// tapKernels are how many places of a window a kernel takes, and the kernels that begin with some, go on, end, and do all.
+func (l *lowering) tapKernels(k op.Taps, places int) (each int, kernels Expr) {
 	kernel := func(n int, first, last bool) {
 		k.Places, k.First, k.Last = n, first, last
-		list4.List = append(list4.List, Field{"", num(l.kernel(k.Kernel()))})
+		kernels.List = append(kernels.List, Field{"", num(l.kernel(k.Kernel()))})
 	}
-	if places <= each {
+	kernels.Type = "[4]int"
+	if places <= maxTaps {
 		for range 3 {
-			list4.List = append(list4.List, Field{"", num(-1)})
+			kernels.List = append(kernels.List, Field{"", num(-1)})
 		}
 		kernel(places, true, true)
-	} else {
-		kernel(each, true, false)
-		kernel(each, false, false)
-		kernel(rest, false, true)
-		list4.List = append(list4.List, Field{"", num(-1)})
+		return places, kernels
 	}
-	c.arg("Kernels", list4)
-	c.Flops = sym.Const(int64(2 * places)).Mul(sym.Product(out.Shape))
-	return c
+	kernel(someTaps, true, false)
+	kernel(someTaps, false, false)
+	kernel((places-1)%someTaps+1, false, true)
+	kernels.List = append(kernels.List, Field{"", num(-1)})
+	return someTaps, kernels
 }
 
 func (l *lowering) lowerDepthwise(n *ir.Node) {
@@ -128,8 +129,15 @@ func (l *lowering) lowerDepthwise(n *ir.Node) {
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
 	}
+	c.Kind = "depthwise"
 	if at.Act != "" {
 		c.Kind += "+" + at.Act
+	}
+	if n.Op == op.DepthwiseMeans {
+		width, _ := n.Out[0].Shape[2].Const()
+		each, kernels := l.tapKernels(op.Taps{Kind: "sum", Divisor: float32(width)}, int(width))
+		c.arg("Means", Expr{Type: "rt.LineMeans", List: []Field{{"Out", mem(l.define(n.Out[1]))}, {"Each", num(each)}, {"Kernels", kernels}}})
+		c.Kind += "+means"
 	}
 	l.emit(*c)
 }

@@ -184,7 +184,7 @@ func sinkConcat(_ *Context, n *ir.Node) *ir.Patch {
 }
 
 // sinkGlobal makes the mean or maximum of whole images, which reads as a reduction of the last axis of [batch, channels, places], a
-// pooling with one window.
+// pooling of lines and one of what that gives.
 func sinkGlobal(c *Context, n *ir.Node) *ir.Patch {
 	x := imageLast(n.In[0])
 	if x == nil || len(x.Shape) != 4 || len(n.Out[0].Shape) != 3 {
@@ -201,7 +201,16 @@ func sinkGlobal(c *Context, n *ir.Node) *ir.Patch {
 		return nil
 	}
 	p := ir.NewPatch(r, n)
-	a := op.PoolAttr{Kernel: ir.MakeInts(h, w), Strides: ir.MakeInts(1, 1), Dilations: ir.MakeInts(1, 1), Pads: ir.MakeInts(0, 0, 0, 0), Max: kind == "max"}
-	y := p.Emit1(op.PoolLast, a, x)
+	y := x
+	if w > 1 && h > 1 {
+		y = p.Emit1(op.PoolLast, wholePool(1, w, kind == "max"), y)
+		w = 1
+	}
+	y = p.Emit1(op.PoolLast, wholePool(h, w, kind == "max"), y)
 	return p.Replace(r.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(r.Out[0].Shape)}, y))
+}
+
+// wholePool is the pooling of windows that begin next to each other and stay inside the image.
+func wholePool(h, w int64, greatest bool) op.PoolAttr {
+	return op.PoolAttr{Kernel: ir.MakeInts(h, w), Strides: ir.MakeInts(1, 1), Dilations: ir.MakeInts(1, 1), Pads: ir.MakeInts(0, 0, 0, 0), Max: greatest}
 }

@@ -23,6 +23,7 @@ var Pipeline = []Pass{
 	Residual,     // linear + x
 	Activation2,  // act(linear + x)
 	ResidualNorm, // norm(x + y) for the sums that Residual has left
+	LineMeans,    // the mean of a convolution that has its activation
 	Winograd,     // last: layers are whole
 	CSE2,         //
 	DeadCode2,    //

@@ -73,21 +73,22 @@ type Session struct {
 	dev     *Device      // nil: everything runs on the CPU
 	mem     deviceMemory
 
-	lin  Linear
-	mm   MatMul
-	att  Attention
-	rows Rows
-	move Move
-	gat  Gather
-	col  Im2Col
-	conv Conv
-	wino Winograd
-	taps Taps
-	res  Resize
-	emb  Embedding
-	pool Pool
-	nums []int
-	task struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, wino, taps, res, emb, pool func(worker, i int) }
+	lin   Linear
+	mm    MatMul
+	att   Attention
+	rows  Rows
+	move  Move
+	gat   Gather
+	col   Im2Col
+	conv  Conv
+	wino  Winograd
+	taps  Taps
+	means Taps // of the lines of what taps gives
+	res   Resize
+	emb   Embedding
+	pool  Pool
+	nums  []int
+	task  struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, wino, taps, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.

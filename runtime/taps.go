@@ -21,10 +21,19 @@ type Taps struct {
 	W, Bias                          Ptr     // weights [taps, channels], bias [channels]; nil for none
 	Each                             int     // places of a window that a kernel takes
 	Kernels                          [4]int  // first, middle, last, and the only one if one is enough; -1 for none
+	Means                            LineMeans
 
 	width int    // channels that a task does
 	inner [2]int // the first place of a line whose window is inside it, and the first after it whose is not
 	most  int    // places that a call does: it must end before long, as the scheduler cannot interrupt it
+}
+
+// LineMeans are the means of the lines of an image, [batch, out height, channels], and the walk kernels that sum Each places up; Out is nil
+// for none.
+type LineMeans struct {
+	Out     Ptr
+	Each    int
+	Kernels [4]int
 }
 
 // walkFlops is about how many multiplications and additions a call of a walk kernel does at most: some 100 µs.
@@ -42,6 +51,7 @@ func (s *Session) Taps(t Taps) {
 		}
 	}
 	n.cut(s.threads())
+	s.means = n.Means.taps(n)
 	s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Channels, n.width), s.task.taps)
 	s.leave(2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1])
 }
@@ -58,11 +68,25 @@ func (n *Taps) cut(threads int) {
 	n.most = max(WalkStep, walkFlops/max(1, 2*n.width*n.Each)/WalkStep*WalkStep)
 }
 
-// tapsTask does one line of the result: single places at its ends, walks between.
+// taps are the windows that a mean of a line of n's result is taken of.
+func (m *LineMeans) taps(n *Taps) Taps {
+	return Taps{Batch: n.Batch, Channels: n.Channels, In: n.Windows, Windows: [2]int{n.Windows[0], 1}, Kernel: [2]int{1, n.Windows[1]},
+		Stride: [2]int{1, 1}, Dil: [2]int{1, 1}, X: n.Out, Out: m.Out, Each: m.Each, Kernels: m.Kernels, width: n.width}
+}
+
+// tapsTask does one line of the result, or some of its channels.
 func (s *Session) tapsTask(worker, i int) {
 	n, w := &s.taps, &s.workers[worker].walk
 	parts := CeilDiv(n.Channels, n.width)
 	line, c := i/parts, i%parts*n.width
+	n.line(s.k.Walks, w, line, c)
+	if n.Means.Out != nil {
+		s.means.line(s.k.Walks, w, line, c)
+	}
+}
+
+// line does some channels of a line: single places at its ends, walks between.
+func (n *Taps) line(kernels []WalkKernel, w *Walk, line, c int) {
 	w.N, w.In, w.Out = min(n.width, n.Channels-c), n.Stride[1]*n.Channels*4, n.Channels*4
 	taps := n.Kernel[0] * n.Kernel[1]
 	if taps <= n.Each {
@@ -80,7 +104,7 @@ func (s *Session) tapsTask(worker, i int) {
 			}
 			w.P[n.result(t, end)] = At(n.Out, ((line*n.Windows[1]+x)*n.Channels+c)*4)
 			n.places(w, line, x, c, t, end)
-			callWalk(s.k.Walks[n.kernel(t == 0, end == taps)], w)
+			callWalk(kernels[n.kernel(t == 0, end == taps)], w)
 		}
 	}
 }

@@ -39,6 +39,10 @@ func (a DepthwiseAttr) With(l LinearAttr) DepthwiseAttr {
 // bias [channels] or nil. A result is one chain of fused multiply-adds over the taps in order, from zero, plus the bias, and the activation.
 var Depthwise = ir.NewOp("depthwise", "a convolution of every channel by itself", DepthwiseAttr{})
 
+// DepthwiseMeans is Depthwise, and the means of the lines of its result, [batch, height, 1, channels]: sums over the places in order,
+// divided by their number, which is what PoolLast gives for windows of a line.
+var DepthwiseMeans = ir.NewOp("depthwise_means", "a convolution of every channel by itself, and the means of the result's lines", DepthwiseAttr{})
+
 // PoolLast is Pool of an image with the channels last, [batch, height, width, channels].
 var PoolLast = ir.NewOp("poollast", "greatest element or mean of windows, channels last", PoolAttr{})
 
@@ -103,6 +107,39 @@ func init() {
 			}
 		}, 0)
 	}
+}
+
+func init() {
+	DepthwiseMeans.NumOut = 2
+	DepthwiseMeans.Infer = func(n *ir.Node) error {
+		if err := Depthwise.Infer(n); err != nil {
+			return err
+		}
+		s := n.Out[0].Shape
+		n.Out[1].Elem, n.Out[1].Shape = n.Out[0].Elem, dims(s[0], s[1:2], sym.Const(1), s[3])
+		return nil
+	}
+	DepthwiseMeans.Eval = func(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
+		out, err := Depthwise.Eval(n, b, in)
+		if err != nil {
+			return nil, err
+		}
+		return append(out, lineMeans(out[0])), nil
+	}
+}
+
+// lineMeans are the means of an image's lines.
+func lineMeans(image *ir.Tensor) *ir.Tensor {
+	s, x := image.Shape, ir.Slice[float32](image)
+	out := ir.NewTensor(loop.F32, s[0], s[1], 1, s[3])
+	for i, y := range ir.Slice[float32](out) {
+		line, c := int64(i)/s[3], int64(i)%s[3]
+		for p := range s[2] {
+			y += x[(line*s[2]+p)*s[3]+c]
+		}
+		ir.Slice[float32](out)[i] = y / float32(s[2])
+	}
+	return out
 }
 
 func init() {
