@@ -34,8 +34,8 @@ func (s *Session) Conv(c Conv) {
 	s.leave(2 * c.M * c.N * c.K)
 }
 
-// cut divides the work of a layer: rows into blocks of whole tiles whose A takes at most that many bytes, and columns where blocks are
-// fewer than threads or the weights too many to be walked for each block.
+// cut divides the work of a layer: rows into blocks whose A takes at most that many bytes, of whole tiles for one thread, of equal height for
+// several, and columns where blocks are fewer than threads or the weights too many to be walked for each block.
 func (l *Linear) cut(tile, np, threads, bytes int) {
 	panels := (l.N + Lanes - 1) / Lanes
 	most := max(bytes/((min(l.K, maxDepth)+2*l.N)*4), 1)
@@ -46,8 +46,10 @@ func (l *Linear) cut(tile, np, threads, bytes int) {
 	if threads > 1 && l.N*l.K*4 <= weightBytes && l.M >= 4*tile*threads {
 		blocks = max((blocks+threads-1)/threads*threads, 2*threads)
 	}
-	rows := (l.M + blocks - 1) / blocks
-	l.rows = min(l.M, (rows+tile-1)/tile*tile)
+	l.rows = CeilDiv(l.M, blocks)
+	if threads == 1 {
+		l.rows = min(l.M, CeilDiv(l.rows, tile)*tile)
+	}
 	l.width = panels
 	if threads > 1 && l.blocks() < 2*threads {
 		want := (2*threads + l.blocks() - 1) / l.blocks()
