@@ -37,7 +37,7 @@ func (p *Plan) uses() []Use {
 	uses := make([]Use, len(p.Kernels))
 	for _, c := range p.Calls {
 		args := c.Args
-		if c.Method == "Conv" || c.Method == "Winograd" {
+		if c.Method == "Conv" || c.Method == "Winograd" || c.Method == "Scaled" {
 			args = append(append([]Field{}, args[0].Val.List...), args[1:]...) // the Linear, and what is around it
 		}
 		for _, f := range args {
@@ -45,7 +45,7 @@ func (p *Plan) uses() []Use {
 				continue
 			}
 			switch {
-			case f.Name == "Kernel" && c.Method == "Rows", f.Name == "Cell", f.Name == "Reset", f.Name == "Before", f.Name == "After",
+			case f.Name == "Kernel" && (c.Method == "Rows" || c.Method == "Scaled"), f.Name == "Cell", f.Name == "Reset", f.Name == "Before", f.Name == "After",
 				f.Name == "Act" && c.Method == "Winograd":
 				uses[*f.Val.Int].Rows = true
 			case f.Name == "Kernel" && c.Method == "Embedding":

@@ -40,7 +40,7 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 	l.prepare()
 	for _, n := range g.Nodes {
 		l.node = n
-		if isMove(n) || l.inlined(n) || l.inConv(n) {
+		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales {
 			continue
 		}
 		if err := l.lower(n); err != nil {
@@ -352,14 +352,22 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 	c.arg("M", dim(m))
 	c.arg("N", dim(w.Shape[1]))
 	c.arg("K", dim(w.Shape[0]))
-	conv := x.Def != nil && l.inConv(x.Def)
-	if !conv {
+	conv, scales, scaled := false, scaling{}, false
+	if x.Def != nil {
+		conv = l.inConv(x.Def)
+		scales, scaled = l.inLinear(x.Def)
+	}
+	if !conv && !scaled {
 		c.arg("A", mem(l.buffer(x)))
 	}
 	l.layerArgs(&c, n, n.Attr.(op.LinearAttr), true)
 	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
 	if conv {
 		l.convArgs(&c, x.Def)
+	}
+	if scaled {
+		c.From = append(c.From, x.Def.From...)
+		l.scaledArgs(&c, scales)
 	}
 	l.emit(c)
 }

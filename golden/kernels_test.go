@@ -84,7 +84,7 @@ func walkKernels() (ks []*loop.Kernel) {
 		}
 		ks = append(ks, op.Taps{Kind: "sum", Places: places, First: true, Last: true, Divisor: 7}.Kernel())
 	}
-	return ks
+	return append(ks, op.ScaleKernel(true))
 }
 
 // logicKernel uses every code on bools.

@@ -70,15 +70,11 @@ func (l *Linear) part(i int) (r0, r1, p0, p1 int) {
 }
 
 func (s *Session) convTask(worker, i int) {
-	c, w, g := &s.conv, &s.workers[worker], &s.k.Gemm
+	c, w := &s.conv, &s.workers[worker]
 	r0, r1, p0, p1 := c.part(i)
-	n := r1 - r0
-	a := w.scratchFor(n*c.K + Lanes)
+	a := w.scratchFor((r1-r0)*c.K + Lanes)
 	c.pack(r0, r1, a)
-	t := Tile{K: c.K, A: Ptr(unsafe.SliceData(a)), LDA: c.K * 4, B: c.W, BStep: c.K * Lanes * 4, C: At(c.C, r0*c.N*4), LDC: c.N * 4}
-	c.epilogue(&t, r0)
-	g.block(w, &t, c.N, 0, n, p0, p1)
-	s.activate(&c.Linear, w, r0, r1, p0*Lanes, min(p1*Lanes, c.N))
+	c.task(s, w, Ptr(unsafe.SliceData(a)), r0, r1, p0, p1)
 }
 
 // convOnDevice makes all the rows in memory of the device, where the layer is a Linear; false if the device does not take it.

@@ -234,12 +234,16 @@ func columnsFirst(n, np, threads int) int {
 }
 
 func (s *Session) linearTask(worker, i int) {
-	l, w, g := &s.lin, &s.workers[worker], &s.k.Gemm
+	l := &s.lin
 	r0, r1, p0, p1 := l.part(i)
-	t := Tile{K: l.K, A: l.A, LDA: l.K * 4, B: l.W, BStep: l.PanelStep(), C: l.C, LDC: l.N * 4}
-	t.A, t.C = At(t.A, r0*t.LDA), At(t.C, r0*t.LDC)
+	l.task(s, &s.workers[worker], At(l.A, r0*l.K*4), r0, r1, p0, p1)
+}
+
+// task does rows r0 … r1 of panels p0 … p1; a is the first of the rows.
+func (l *Linear) task(s *Session, w *worker, a Ptr, r0, r1, p0, p1 int) {
+	t := Tile{K: l.K, A: a, LDA: l.K * 4, B: l.W, BStep: l.PanelStep(), C: At(l.C, r0*l.N*4), LDC: l.N * 4}
 	l.epilogue(&t, r0)
-	g.block(w, &t, l.N, 0, r1-r0, p0, p1)
+	s.k.Gemm.block(w, &t, l.N, 0, r1-r0, p0, p1)
 	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))
 }
 

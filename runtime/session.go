@@ -73,22 +73,23 @@ type Session struct {
 	dev     *Device      // nil: everything runs on the CPU
 	mem     deviceMemory
 
-	lin   Linear
-	mm    MatMul
-	att   Attention
-	rows  Rows
-	move  Move
-	gat   Gather
-	col   Im2Col
-	conv  Conv
-	wino  Winograd
-	taps  Taps
-	means Taps // of the lines of what taps gives
-	res   Resize
-	emb   Embedding
-	pool  Pool
-	nums  []int
-	task  struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, wino, taps, res, emb, pool func(worker, i int) }
+	lin    Linear
+	mm     MatMul
+	att    Attention
+	rows   Rows
+	move   Move
+	gat    Gather
+	col    Im2Col
+	conv   Conv
+	scaled Scaled
+	wino   Winograd
+	taps   Taps
+	means  Taps // of the lines of what taps gives
+	res    Resize
+	emb    Embedding
+	pool   Pool
+	nums   []int
+	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -107,7 +108,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
-	s.task.conv, s.task.wino, s.task.taps = s.convTask, s.winogradTask, s.tapsTask
+	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
 	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }

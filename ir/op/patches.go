@@ -321,3 +321,12 @@ func eachWindow(n *ir.Node, b sym.Binding, in *ir.Tensor, a Im2ColAttr, take fun
 	})
 	return []*ir.Tensor{out}, nil
 }
+
+// ScaleKernel is y = x by: a row kernel or, with by the same at all places, a walk kernel.
+func ScaleKernel(walk bool) *loop.Kernel {
+	b := loop.NewBuilder("scale")
+	x, by := b.Buffer(loop.Buf{Elem: loop.F32, Walk: walk}), b.Buffer(loop.Buf{Elem: loop.F32})
+	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true, Walk: walk})
+	b.Loop(func() { b.Store(y, b.Mul(b.Load(x), b.Load(by))) })
+	return b.Kernel()
+}
