@@ -23,27 +23,34 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 	if rank != 3 && rank != 4 || len(n.In[1].Shape) != rank {
 		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns] or [batch·heads, rows, columns]", rank, len(n.In[1].Shape))
 	}
-	scores, mask, scale := c.scores(soft.In[0]) // scores scale + mask
-	if scores == nil {
+	s := c.scores(soft.In[0])
+	if s == nil || !ir.SameShape(s.prod.Out[0].Shape, soft.In[0].Shape) {
 		return c.Miss(n, "attention", "the softmax's input is not a product of two operands plus a mask")
 	}
-	q, kq := c.unscaled(scores.In[0])
-	kt, kk := c.unscaled(scores.In[1])
+	q, kq := c.unscaled(s.prod.In[0])
+	kt, kk := c.unscaled(s.prod.In[1])
 	if len(q.Shape) != rank || len(kt.Shape) != rank {
-		return c.Miss(n, "attention", "scores of rank %d", len(scores.Out[0].Shape))
+		return c.Miss(n, "attention", "scores of rank %d", len(s.prod.Out[0].Shape))
 	}
 	for i := range rank - 2 {
 		if q.Shape[i] != kt.Shape[i] || q.Shape[i] != n.In[1].Shape[i] {
 			return c.Miss(n, "attention", "axis %d is broadcast between queries, keys and values", i)
 		}
 	}
-	p := ir.NewPatch(n, soft, scores)
+	p := ir.NewPatch(n, soft, s.prod)
+	mask, ok := s.mask(p, soft.In[0].Shape)
+	if !ok {
+		return c.Miss(n, "attention", "a mask is added to scores of another shape")
+	}
+	if s.perHead != nil {
+		q = p.Emit1(op.Mul, nil, q, s.perHead)
+	}
 	v := n.In[1]
 	if rank == 3 {
 		q, kt, v, mask = withHeads(p, q, 3), withHeads(p, kt, 3), withHeads(p, v, 3), withHeads(p, mask, 3)
 	}
 	k := p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, kt)
-	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(scale * kq * kk), Guard: guard}, q, k, v, mask)
+	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(s.scale * kq * kk), Guard: guard}, q, k, v, mask)
 	if rank == 3 {
 		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y)
 	}
@@ -73,19 +80,101 @@ func unguard(v *ir.Value) (*ir.Value, bool) {
 	return w.In[2], true
 }
 
-// scores takes the softmax's input apart: the product, the mask and the factor between them.
-func (c *Context) scores(v *ir.Value) (prod *ir.Node, mask *ir.Value, scale float64) {
-	if add := by(v, op.Add); add != nil {
-		for _, o := range operands(add) {
-			x, k := c.unscaled(o[0])
-			if m := by(x, op.MatMul); m != nil && ir.SameShape(x.Shape, v.Shape) {
-				return m, o[1], k
+// scores is a softmax's input taken apart: product × scale × perHead + masks.
+type scores struct {
+	prod    *ir.Node
+	scale   float64
+	perHead *ir.Value // a factor for each head [heads, 1, 1], or nil
+	masks   []addend
+}
+
+// addend is a mask and the shape of the sum that it was added in, which may be the scores' with the first axis in two, as where windows
+// have masks of their own.
+type addend struct {
+	v  *ir.Value
+	in []sym.Dim
+}
+
+// scores takes the softmax's input apart; nil if it is something else.
+func (c *Context) scores(v *ir.Value) *scores {
+	if s := c.product(v); s != nil {
+		return s
+	}
+	if r := by(v, op.Reshape); r != nil {
+		return c.scores(r.In[0])
+	}
+	add := by(v, op.Add)
+	if add == nil {
+		return nil
+	}
+	for _, o := range operands(add) {
+		if !ir.SameShape(o[0].Shape, v.Shape) {
+			continue
+		}
+		if s := c.scores(o[0]); s != nil && len(s.masks) < 3 {
+			s.masks = append(s.masks, addend{o[1], v.Shape})
+			return s
+		}
+	}
+	return nil
+}
+
+// product is scores without a mask.
+func (c *Context) product(v *ir.Value) *scores {
+	x, k := c.unscaled(v)
+	if m := by(x, op.MatMul); m != nil {
+		return &scores{prod: m, scale: k}
+	}
+	mul := by(x, op.Mul)
+	if mul == nil {
+		return nil
+	}
+	for _, o := range operands(mul) {
+		y, k2 := c.unscaled(o[0])
+		f := o[1].Shape
+		if m := by(y, op.MatMul); m != nil && ir.SameShape(y.Shape, x.Shape) && len(f) >= 2 && len(f) <= len(x.Shape) && f[len(f)-1].Is(1) && f[len(f)-2].Is(1) {
+			return &scores{prod: m, scale: k * k2, perHead: o[1]}
+		}
+	}
+	return nil
+}
+
+// mask is the sum of the masks for scores of a shape, nil if there are none; false if one does not fit.
+func (s *scores) mask(p *ir.Patch, shape []sym.Dim) (sum *ir.Value, ok bool) {
+	for _, a := range s.masks {
+		m := a.v
+		if !ir.SameShape(a.in, shape) {
+			if m = splitMask(p, a, shape); m == nil {
+				return nil, false
 			}
 		}
-		return nil, nil, 0
+		if sum == nil {
+			sum = m
+		} else {
+			sum = p.Emit1(op.Add, nil, sum, m)
+		}
 	}
-	x, k := c.unscaled(v)
-	return by(x, op.MatMul), nil, k
+	return sum, true
+}
+
+// splitMask is a mask of scores whose first axis was two, as one of scores of the given shape.
+func splitMask(p *ir.Patch, a addend, shape []sym.Dim) *ir.Value {
+	if len(a.in) != len(shape)+1 || a.in[0].Mul(a.in[1]) != shape[0] || !ir.SameShape(a.in[2:], shape[1:]) || len(a.v.Shape) > len(a.in) {
+		return nil
+	}
+	full := make([]sym.Dim, len(a.in))
+	for i := range full {
+		full[i] = sym.Const(1)
+		if k := i - len(full) + len(a.v.Shape); k >= 0 {
+			full[i] = a.v.Shape[k]
+		}
+	}
+	if full[0].Is(1) && full[1].Is(1) {
+		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(full[1:])}, a.v)
+	}
+	full[0], full[1] = a.in[0], a.in[1]
+	wide := p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(full)}, a.v)
+	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(append([]sym.Dim{shape[0]}, full[2:]...))}, wide)
 }
 
 // unscaled looks through products with and divisions by constant scalars.
