@@ -53,6 +53,8 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 		add(op.LayerNorm, a, x(), vec())
 		add(op.AddLayerNorm, a, x(), x(), vec(), vec())
 	}
+	add(op.L2Norm, op.L2NormAttr{}, x())
+	add(op.L2Norm, op.L2NormAttr{Least: 0.5}, x())
 	for _, kind := range []string{"sum", "mean", "max", "min", "prod", "sumsq"} {
 		add(op.Reduce, op.ReduceAttr{Kind: kind}, x())
 	}

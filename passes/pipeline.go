@@ -11,6 +11,7 @@ var Pipeline = []Pass{
 	DeadCode,     //
 	Embedding,    //
 	LayerNorm,    // before Linear, whose bias looks like the last step of a norm
+	L2Norm,       // before Attention, which it may be within
 	GELU,         //
 	SiLU,         //
 	Clamp,        //
@@ -18,6 +19,7 @@ var Pipeline = []Pass{
 	Simplify2,    // transposes that Attention has put next to others
 	Linear,       //
 	Windows,      // before Residual: it moves the output's projection past the moves that end at the residual sum
+	L2Norm2,      // what it has not taken
 	Simplify3,    // reshapes that it has put next to others
 	Activation,   // act(linear)
 	Residual,     // linear + x

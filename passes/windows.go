@@ -26,12 +26,17 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	w.attr = op.WindowAttr{Heads: heads, Scale: n.Attr.(op.AttentionAttr).Scale, Guard: n.Attr.(op.AttentionAttr).Guard}
 	w.m = m
 	for i := range w.lins {
-		if w.lins[i], w.at[i] = w.projection(n.In[i]); w.lins[i] == nil {
+		v := n.In[i]
+		w.angle[i], v = cosine(v, heads)
+		if w.lins[i], w.at[i] = w.projection(v); w.lins[i] == nil {
 			return nil
 		}
 	}
 	w.attr.D, _ = n.In[0].Shape[3].Const()
 	w.attr.E, _ = n.In[2].Shape[3].Const()
+	if w.angle != [3]angle{} && !w.split() {
+		return c.Miss(n, "windows", "the weights of a projection are not constant")
+	}
 	w.attr.QAt, w.attr.KAt, w.attr.VAt = w.at[0], w.at[1], w.at[2]
 	if !w.source() {
 		return nil
@@ -55,9 +60,77 @@ type windowed struct {
 	m     int64
 	lins  [3]*ir.Node
 	at    [3]int64
+	parts [3]*part  // of the layers' columns, if they are not taken whole
+	angle [3]angle  // what is done to the rows before attention
 	image *ir.Value // what the layers' inputs are rows of
 	table []int64   // row of each window's row in the image
 	out   *ir.Node  // the output's projection
+}
+
+// angle is what cosine attention does to queries and keys: rows divided by their lengths, and a factor for each head.
+type angle struct {
+	norm   *ir.Node
+	factor *ir.Value // [heads], constant
+}
+
+// part is a layer's weights and bias for some columns.
+type part struct{ w, bias *ir.Value }
+
+// cosine looks through a factor for each head and a division by the length.
+func cosine(v *ir.Value, heads int64) (a angle, of *ir.Value) {
+	if mul := by(v, op.Mul); mul != nil {
+		for _, o := range operands(mul) {
+			f := o[1]
+			if f.Const == nil || f.Const.Elem != loop.F32 || !ir.SameShape(o[0].Shape, v.Shape) || !oneEachHead(f.Const.Shape, heads) {
+				continue
+			}
+			a.factor = ir.ConstValue(f.Name, &ir.Tensor{Elem: loop.F32, Shape: []int64{heads, 1}, Data: f.Const.Data})
+			v = o[0]
+			break
+		}
+	}
+	if n := by(v, op.L2Norm); n != nil {
+		a.norm, v = n, n.In[0]
+	}
+	return a, v
+}
+
+// oneEachHead reports whether a shape broadcast to [windows, heads, rows, columns] has one element a head.
+func oneEachHead(shape []int64, heads int64) bool {
+	n := len(shape)
+	return ir.NumElements(shape) == heads && n >= 3 && shape[n-3] == heads
+}
+
+// split takes the columns of queries, keys and values apart, so that rows of heads can be worked on before attention without a move.
+func (w *windowed) split() bool {
+	for i, l := range w.lins {
+		size := w.attr.Heads * []int64{w.attr.D, w.attr.D, w.attr.E}[i]
+		weights, bias := l.In[1].Const, l.In[2]
+		if weights == nil || bias != nil && bias.Const == nil {
+			return false
+		}
+		if weights.Shape[1] == size {
+			continue
+		}
+		p := &part{w: ir.ConstValue(l.In[1].Name, someColumns(weights, w.at[i], size))}
+		if bias != nil {
+			p.bias = ir.ConstValue(bias.Name, someColumns(bias.Const, w.at[i], size))
+		}
+		w.parts[i], w.at[i] = p, 0
+	}
+	return true
+}
+
+// someColumns are n of a constant's columns, from one on.
+func someColumns(t *ir.Tensor, at, n int64) *ir.Tensor {
+	last := len(t.Shape) - 1
+	width := t.Shape[last]
+	out := ir.NewTensor(t.Elem, append(append([]int64{}, t.Shape[:last]...), n)...)
+	from, to := ir.Slice[float32](t), ir.Slice[float32](out)
+	for r := int64(0); r*n < int64(len(to)); r++ {
+		copy(to[r*n:(r+1)*n], from[r*width+at:])
+	}
+	return out
 }
 
 // isMove reports whether a node only moves elements.
@@ -406,13 +479,32 @@ func (w *windowed) patch(end, mask *ir.Value) *ir.Patch {
 	made := map[*ir.Node]*ir.Value{}
 	var in [3]*ir.Value
 	for i, l := range w.lins {
-		if made[l] == nil {
-			made[l] = p.Emit1(op.Linear, l.Attr, x, l.In[1], l.In[2], nil)
+		if c := w.parts[i]; c != nil {
+			in[i] = p.Emit1(op.Linear, l.Attr, x, c.w, c.bias, nil)
+		} else if in[i] = made[l]; in[i] == nil {
+			in[i] = p.Emit1(op.Linear, l.Attr, x, l.In[1], l.In[2], nil)
+			made[l] = in[i]
 		}
-		in[i] = made[l]
+		in[i] = w.turned(p, i, in[i])
 	}
 	table := ir.ConstValue("", ir.Ints(w.table, int64(len(w.table))/w.m, w.m))
 	y := p.Emit1(op.WindowAttention, w.attr, in[0], in[1], in[2], table, mask)
 	y = p.Emit1(op.Linear, w.out.Attr, y, w.out.In[1], w.out.In[2], nil)
 	return p.Replace(end, p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(end.Shape)}, y))
+}
+
+// turned is what cosine attention makes of a layer's rows.
+func (w *windowed) turned(p *ir.Patch, i int, rows *ir.Value) *ir.Value {
+	a, whole := w.angle[i], rows.Shape
+	if a == (angle{}) {
+		return rows
+	}
+	v := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{whole[0], whole[1], sym.Const(w.attr.Heads), sym.Const(w.attr.D)})}, rows)
+	if a.norm != nil {
+		v = p.Emit1(op.L2Norm, a.norm.Attr, v)
+	}
+	if a.factor != nil {
+		v = p.Emit1(op.Mul, nil, v, a.factor)
+	}
+	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(whole)}, v)
 }
