@@ -26,6 +26,13 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.E)))
 	c.arg("Out", viewExpr(rows(n.Out[0], l.define(n.Out[0]), 0, a.E)))
 	c.arg("Rows", mem(l.buffer(table)))
+	if len(n.In) == 8 {
+		around := Expr{Type: "[3]rt.Ptr"}
+		for i, at := range []int64{a.QAt, a.KAt, a.VAt} {
+			around.List = append(around.List, Field{"", mem(contiguous(l.buffer(n.In[5+i]), n.In[5+i].Shape).shifted(sym.Const(at), 4))})
+		}
+		c.arg("Around", around)
+	}
 	if mask != nil {
 		full := []sym.Dim{windows, sym.Const(a.Heads), table.Shape[1], table.Shape[1]}
 		c.arg("Mask", viewExpr(l.view(mask).broadcast(full)))

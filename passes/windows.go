@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"bytes"
 	"slices"
 	"unsafe"
 
@@ -49,7 +50,11 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	if !ok {
 		return c.Miss(n, "windows", "the mask is not constant")
 	}
-	return w.patch(end, mask)
+	around, ok := w.around()
+	if !ok {
+		return c.Miss(n, "windows", "what the layers make of an image's surroundings is not constant")
+	}
+	return w.patch(end, mask, around)
 }
 
 // windowed is a window attention being recognised.
@@ -63,7 +68,8 @@ type windowed struct {
 	parts [3]*part  // of the layers' columns, if they are not taken whole
 	angle [3]angle  // what is done to the rows before attention
 	image *ir.Value // what the layers' inputs are rows of
-	table []int64   // row of each window's row in the image
+	table []int64   // row of each window's row in the image, or -1
+	count int64     // rows of the image
 	out   *ir.Node  // the output's projection
 }
 
@@ -188,18 +194,45 @@ func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.
 	}
 	in := make([]*ir.Tensor, len(v.Def.In))
 	for i, x := range v.Def.In {
-		if x.Const != nil {
+		if x.Const != nil && v.Def.Op == op.Gather {
 			in[i] = x.Const
-			if v.Def.Op != op.Gather {
-				return nil // padding
+			continue
+		}
+		if v.Def.Op == op.Concat && isZeros(x) {
+			if in[i] = nowhere(x, b); in[i] == nil {
+				return nil
 			}
 			continue
+		}
+		if x.Const != nil {
+			return nil
 		}
 		if in[i] = places(x, src, b, memo); in[i] == nil {
 			return nil
 		}
 	}
 	return computed(v, b, in, memo)
+}
+
+// isZeros reports whether a value is what an image is padded with.
+func isZeros(v *ir.Value) bool {
+	if v.Def != nil && (v.Def.Op == op.Expand || v.Def.Op == op.Reshape) {
+		return isZeros(v.Def.In[0])
+	}
+	return v.Const != nil && v.Const.Elem == loop.F32 && len(bytes.Trim(v.Const.Data, "\x00")) == 0
+}
+
+// nowhere are the places of what is around an image.
+func nowhere(v *ir.Value, b sym.Binding) *ir.Tensor {
+	shape, err := ir.EvalShape(v.Shape, b)
+	if err != nil || ir.NumElements(shape) > 1<<26 {
+		return nil
+	}
+	t := ir.NewTensor(loop.I32, shape...)
+	for i := range ir.Slice[int32](t) {
+		ir.Slice[int32](t)[i] = -1
+	}
+	return t
 }
 
 // computed evaluates the node of a value of one output and remembers what it gives; nil if it cannot be evaluated.
@@ -265,15 +298,19 @@ func (w *windowed) source() bool {
 	}
 	w.image = src
 	w.table = w.rows(x, src)
-	if w.table == nil {
+	if w.table == nil || int64(len(w.table))%w.m != 0 {
+		return false
+	}
+	var err error
+	if w.count, err = op.WindowRows(ir.Ints(w.table, int64(len(w.table))), true); err != nil {
 		return false
 	}
 	for i, r := range w.table {
 		if int64(i) != r {
-			return int64(len(w.table))%w.m == 0
+			return true
 		}
 	}
-	return int64(len(w.table)) > w.m && int64(len(w.table))%w.m == 0
+	return int64(len(w.table)) > w.m
 }
 
 // rootOf is the only value that v is made of by moves.
@@ -283,7 +320,7 @@ func rootOf(v *ir.Value) *ir.Value {
 	}
 	var root *ir.Value
 	for i, x := range v.Def.In {
-		if x.Const != nil && v.Def.Op == op.Gather && i == 1 {
+		if x.Const != nil && v.Def.Op == op.Gather && i == 1 || v.Def.Op == op.Concat && isZeros(x) {
 			continue
 		}
 		r := rootOf(x)
@@ -295,7 +332,8 @@ func rootOf(v *ir.Value) *ir.Value {
 	return root
 }
 
-// rows is how v permutes the rows of src within each entry of the batch, if that is what it does: row i of v is row rows[i] of src.
+// rows is how v permutes the rows of src within each entry of the batch, if that is what it does: row i of v is row rows[i] of src, or -1
+// if it is around the image.
 func (w *windowed) rows(v, src *ir.Value) []int64 {
 	cols, ok := src.Shape[len(src.Shape)-1].Const()
 	last, same := v.Shape[len(v.Shape)-1].Const()
@@ -306,27 +344,42 @@ func (w *windowed) rows(v, src *ir.Value) []int64 {
 	var table []int64
 	for _, b := range list {
 		e := elements(v, src, b)
+		shape, err := ir.EvalShape(src.Shape, b)
+		if e == nil || err != nil {
+			return nil
+		}
 		batch := int64(1)
 		for _, n := range b {
 			batch = n
 		}
-		if e == nil || int64(len(e))%(cols*batch) != 0 {
+		of := ir.NumElements(shape)
+		if int64(len(e))%(cols*batch) != 0 || of%(cols*batch) != 0 {
 			return nil
 		}
-		each := int64(len(e)) / cols / batch
-		for i := range int64(len(e)) {
-			row, col := int64(e[i])/cols, int64(e[i])%cols
-			k := i / cols
-			switch {
-			case col != i%cols || row/each != k/each:
-				return nil
-			case table == nil || int64(len(table)) < each:
-				if i%cols == 0 {
-					table = append(table, row)
-				}
-			case table[k%each] != row%each:
+		if table = entries(e, table, cols, int64(len(e))/cols/batch, of/cols/batch); table == nil {
+			return nil
+		}
+	}
+	return table
+}
+
+// entries is the table of rows that places e are of, each rows of v and of rows of src an entry of the batch; nil if they are not rows or
+// if entries of the batch, or a table made before, differ.
+func entries(e []int32, table []int64, cols, each, of int64) []int64 {
+	for i, p := range e {
+		k, col := int64(i)/cols, int64(i)%cols
+		row := int64(-1)
+		if p >= 0 {
+			if row = int64(p) / cols; int64(p)%cols != col || row/of != k/each {
 				return nil
 			}
+			row %= of
+		}
+		switch {
+		case int64(len(table)) < each && col == 0:
+			table = append(table, row)
+		case int64(len(table)) <= k%each || table[k%each] != row:
+			return nil
 		}
 	}
 	return table
@@ -352,9 +405,11 @@ func (w *windowed) end() *ir.Value {
 	if w.out.In[3] != nil || w.out.Attr.(op.LinearAttr).Act != "" || !w.joined() {
 		return nil
 	}
-	inverse := make([]int64, len(w.table))
+	inverse := make([]int64, w.count)
 	for i, r := range w.table {
-		inverse[r] = int64(i)
+		if r >= 0 {
+			inverse[r] = int64(i)
+		}
 	}
 	derived, moves := map[*ir.Value]bool{w.out.Out[0]: true}, map[*ir.Node]bool{}
 	var end *ir.Value
@@ -470,10 +525,10 @@ func constantUnder(v *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *i
 	return computed(v, b, in, memo)
 }
 
-func (w *windowed) patch(end, mask *ir.Value) *ir.Patch {
+func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 	p := ir.NewPatch(end.Def, w.lins[0], w.lins[1], w.lins[2], w.n, w.out)
 	shape := w.image.Shape
-	rows := sym.Const(int64(len(w.table)))
+	rows := sym.Const(w.count)
 	batch, _ := sym.Product(shape[:len(shape)-1]).Div(rows)
 	x := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{batch, rows, shape[len(shape)-1]})}, w.image)
 	made := map[*ir.Node]*ir.Value{}
@@ -488,7 +543,8 @@ func (w *windowed) patch(end, mask *ir.Value) *ir.Patch {
 		in[i] = w.turned(p, i, in[i])
 	}
 	table := ir.ConstValue("", ir.Ints(w.table, int64(len(w.table))/w.m, w.m))
-	y := p.Emit1(op.WindowAttention, w.attr, in[0], in[1], in[2], table, mask)
+	operands := append(append(in[:], table, mask), around...)
+	y := p.Emit1(op.WindowAttention, w.attr, operands...)
 	y = p.Emit1(op.Linear, w.out.Attr, y, w.out.In[1], w.out.In[2], nil)
 	return p.Replace(end, p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(end.Shape)}, y))
 }
@@ -507,4 +563,63 @@ func (w *windowed) turned(p *ir.Patch, i int, rows *ir.Value) *ir.Value {
 		v = p.Emit1(op.Mul, nil, v, a.factor)
 	}
 	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(whole)}, v)
+}
+
+// around is what the layers make of the zeros around an image: their biases, and what cosine attention makes of those. None if no window
+// reaches there.
+func (w *windowed) around() (rows []*ir.Value, ok bool) {
+	if w.count == int64(len(w.table)) {
+		return nil, true
+	}
+	for i, l := range w.lins {
+		weights, bias := l.In[1], l.In[2]
+		if c := w.parts[i]; c != nil {
+			weights, bias = c.w, c.bias
+		}
+		row := ir.NewTensor(loop.F32, weights.Const.Shape[1])
+		if bias != nil {
+			row = bias.Const
+		}
+		if row = w.turnedRow(i, row); row == nil {
+			return nil, false
+		}
+		rows = append(rows, ir.ConstValue("", row))
+	}
+	return rows, true
+}
+
+// turnedRow is turned for one constant row; nil if it cannot be computed.
+func (w *windowed) turnedRow(i int, row *ir.Tensor) *ir.Tensor {
+	a := w.angle[i]
+	if row == nil || a == (angle{}) {
+		return row
+	}
+	v := &ir.Tensor{Elem: loop.F32, Shape: []int64{w.attr.Heads, w.attr.D}, Data: row.Data}
+	if a.norm != nil {
+		v = evaluated(op.L2Norm, a.norm.Attr, v)
+	}
+	if a.factor != nil && v != nil {
+		v = evaluated(op.Mul, nil, v, a.factor.Const)
+	}
+	if v == nil {
+		return nil
+	}
+	return &ir.Tensor{Elem: loop.F32, Shape: row.Shape, Data: v.Data}
+}
+
+// evaluated is the result of a node of constants; nil if there is none.
+func evaluated(o *ir.Op, attr any, in ...*ir.Tensor) *ir.Tensor {
+	values := make([]*ir.Value, len(in))
+	for i, t := range in {
+		values[i] = ir.ConstValue("", t)
+	}
+	n, err := ir.NewNode(o, attr, nil, values...)
+	if err != nil {
+		return nil
+	}
+	out, err := n.Eval(nil, in)
+	if err != nil {
+		return nil
+	}
+	return out[0]
 }

@@ -21,6 +21,7 @@ type Attention struct {
 	// Rows[n*M+r], an int64, of the image. Batch strides are of images then, the mask's of windows; M is S.
 	Windows int
 	Rows    Ptr
+	Around  [3]Ptr // a row of Q, K and V where Rows has -1: what windows have around the image
 }
 
 // Attention runs the operator.
@@ -45,6 +46,14 @@ func (a *Attention) splits(threads int) int {
 	return min((2*threads+n-1)/n, (a.M+15)/16)
 }
 
+// row is where a row of a window is: in the image, or around it.
+func (a *Attention) row(v *View, around Ptr, image, h int, at int64) Ptr {
+	if at < 0 {
+		return At(around, h*v.Head*4)
+	}
+	return v.at(image, h, int(at))
+}
+
 // windowTask is attentionTask for one head of one window: the window's rows are gathered from the image and the result's rows go back to
 // where they came from, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021).
 func (s *Session) windowTask(worker, i int) {
@@ -64,7 +73,7 @@ func (s *Session) windowTask(worker, i int) {
 	scores := mem[qn+kn+vn : qn+kn+vn+a.M*ld]
 	out := mem[qn+kn+vn+a.M*ld:]
 	for r, at := range rows {
-		copy(q[r*a.D:(r+1)*a.D], unsafe.Slice((*float32)(a.Q.at(image, h, int(at))), a.D))
+		copy(q[r*a.D:(r+1)*a.D], unsafe.Slice((*float32)(a.row(&a.Q, a.Around[0], image, h, at)), a.D))
 	}
 	g.packWindow(w, a, kp, vp, rows, image, h)
 	t := Tile{K: a.D, A: Ptr(unsafe.SliceData(q)), LDA: a.D * 4, B: Ptr(unsafe.SliceData(kp)), BStep: a.D * Lanes * 4,
@@ -75,7 +84,9 @@ func (s *Session) windowTask(worker, i int) {
 		C: Ptr(unsafe.SliceData(out)), LDC: ep * Lanes * 4}
 	g.block(w, &t, a.E, 0, a.M, 0, ep)
 	for r, at := range rows {
-		copy(unsafe.Slice((*float32)(a.Out.at(image, h, int(at))), a.E), out[r*ep*Lanes:])
+		if at >= 0 {
+			copy(unsafe.Slice((*float32)(a.Out.at(image, h, int(at))), a.E), out[r*ep*Lanes:])
+		}
 	}
 }
 
@@ -84,13 +95,13 @@ func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int6
 	for p := 0; p < len(rows); p += Lanes {
 		n := min(Lanes, len(rows)-p)
 		for c, at := range rows[p : p+n] {
-			w.panel.From[c] = a.K.at(image, h, int(at))
+			w.panel.From[c] = a.row(&a.K, a.Around[1], image, h, at)
 		}
 		g.columns(w, kp[p*a.D:(p+Lanes)*a.D], n)
 	}
 	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
 	for r, at := range rows {
-		v := a.V.at(image, h, int(at))
+		v := a.row(&a.V, a.Around[2], image, h, at)
 		for e := 0; e < a.E; e += Lanes {
 			to := vp[(e/Lanes*a.S+r)*Lanes:][:Lanes]
 			if e+Lanes <= a.E {

@@ -19,7 +19,8 @@ type WindowAttr struct {
 
 // WindowAttention is Attention within windows of an image's rows: q, k, v of shape [batch, rows, columns]; a table of constants
 // [windows, m] that names the rows of each window, every row once; a mask of constants [windows or 1, heads or 1, m, m] or nil. The
-// result is [batch, rows, heads*E], its rows where the queries' are (Liu et al., 2021).
+// result is [batch, rows, heads*E], its rows where the queries' are (Liu et al., 2021). Where windows reach over the image, the table has
+// -1, and three more inputs of constants [columns] are the rows of q, k and v there.
 var WindowAttention = ir.NewOp("windowattention", "attention within windows of rows", WindowAttr{})
 
 func init() {
@@ -28,22 +29,24 @@ func init() {
 }
 
 func inferWindow(n *ir.Node) error {
-	if len(n.In) != 5 || n.In[3] == nil || n.In[3].Const == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 {
-		return fmt.Errorf("%d inputs, want q, k, v, a constant table, a mask", len(n.In))
+	if len(n.In) != 5 && len(n.In) != 8 || n.In[3] == nil || n.In[3].Const == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 {
+		return fmt.Errorf("%d inputs, want q, k, v, a constant table, a mask and what is around the image", len(n.In))
+	}
+	rows, err := WindowRows(n.In[3].Const, len(n.In) == 8)
+	if err != nil {
+		return err
 	}
 	a, q, table := n.Attr.(WindowAttr), n.In[0], n.In[3].Const
 	for i, v := range n.In[:3] {
 		end := []int64{a.QAt + a.Heads*a.D, a.KAt + a.Heads*a.D, a.VAt + a.Heads*a.E}[i]
-		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || !v.Shape[1].Is(int64(table.Len())) || v.Shape[0] != q.Shape[0] {
-			return fmt.Errorf("operand %d is %v%v for %d rows and %d columns", i, v.Elem, v.Shape, table.Len(), end)
+		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || !v.Shape[1].Is(rows) || v.Shape[0] != q.Shape[0] {
+			return fmt.Errorf("operand %d is %v%v for %d rows and %d columns", i, v.Elem, v.Shape, rows, end)
 		}
-	}
-	seen := make([]bool, table.Len())
-	for _, r := range ir.Slice[int64](table) {
-		if r < 0 || int(r) >= len(seen) || seen[r] {
-			return fmt.Errorf("row %d of %d in the table of windows", r, len(seen))
+		if len(n.In) == 8 {
+			if pad := n.In[5+i]; pad == nil || pad.Const == nil || pad.Elem != loop.F32 || len(pad.Shape) != 1 || dimOr(pad.Shape[0], 0) < end {
+				return fmt.Errorf("what is around the image for operand %d", i)
+			}
 		}
-		seen[r] = true
 	}
 	if mask := n.In[4]; mask != nil {
 		s := mask.Shape
@@ -56,19 +59,47 @@ func inferWindow(n *ir.Node) error {
 	return nil
 }
 
+// WindowRows is how many rows a table names, each once, beside those around the image if there are any.
+func WindowRows(table *ir.Tensor, around bool) (int64, error) {
+	list := ir.Slice[int64](table)
+	seen := make([]bool, len(list))
+	rows := int64(0)
+	for _, r := range list {
+		if r == -1 && around {
+			continue
+		}
+		if r < 0 || int(r) >= len(seen) || seen[r] {
+			return 0, fmt.Errorf("row %d of %d in the table of windows", r, len(seen))
+		}
+		seen[r] = true
+		rows++
+	}
+	for r, ok := range seen[:rows] {
+		if !ok {
+			return 0, fmt.Errorf("no window has row %d of %d", r, rows)
+		}
+	}
+	return rows, nil
+}
+
 // evalWindow gathers the windows, applies Attention's meaning and scatters.
 func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	a, table := n.Attr.(WindowAttr), in[3]
 	batch, rows := in[0].Shape[0], in[0].Shape[1]
 	windows, m := table.Shape[0], table.Shape[1]
 	place := ir.Slice[int64](table)
-	gather := func(x *ir.Tensor, at, d int64) *ir.Tensor {
+	around := [3]*ir.Tensor{}
+	copy(around[:], in[5:])
+	gather := func(x, around *ir.Tensor, at, d int64) *ir.Tensor {
 		out := ir.NewTensor(loop.F32, batch*windows, a.Heads, m, d)
 		from, to := ir.Slice[float32](x), ir.Slice[float32](out)
 		for i := range batch * windows * a.Heads * m {
 			r, h, w, b := i%m, i/m%a.Heads, i/m/a.Heads%windows, i/m/a.Heads/windows
-			start := (b*rows+place[w*m+r])*x.Shape[2] + at + h*d
-			copy(to[i*d:(i+1)*d], from[start:])
+			if p := place[w*m+r]; p >= 0 {
+				copy(to[i*d:(i+1)*d], from[(b*rows+p)*x.Shape[2]+at+h*d:])
+			} else {
+				copy(to[i*d:(i+1)*d], ir.Slice[float32](around)[at+h*d:])
+			}
 		}
 		return out
 	}
@@ -81,7 +112,7 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 		}
 	}
 	inner := &ir.Node{Op: Attention, Attr: AttentionAttr{a.Scale, a.Guard}}
-	y, err := evalAttention(inner, nil, []*ir.Tensor{gather(in[0], a.QAt, a.D), gather(in[1], a.KAt, a.D), gather(in[2], a.VAt, a.E), mask})
+	y, err := evalAttention(inner, nil, []*ir.Tensor{gather(in[0], around[0], a.QAt, a.D), gather(in[1], around[1], a.KAt, a.D), gather(in[2], around[2], a.VAt, a.E), mask})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +120,9 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 	from, to := ir.Slice[float32](y[0]), ir.Slice[float32](out)
 	for i := range batch * windows * a.Heads * m {
 		r, h, w, b := i%m, i/m%a.Heads, i/m/a.Heads%windows, i/m/a.Heads/windows
-		copy(to[(b*rows+place[w*m+r])*a.Heads*a.E+h*a.E:][:a.E], from[i*a.E:])
+		if p := place[w*m+r]; p >= 0 {
+			copy(to[(b*rows+p)*a.Heads*a.E+h*a.E:][:a.E], from[i*a.E:])
+		}
 	}
 	return []*ir.Tensor{out}, nil
 }
