@@ -21,9 +21,9 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 		w := contiguous(m, v.Shape)
 		return view{w.shifted(sym.Const(at), 4), nil, []sym.Dim{w.strides[0], sym.Const(head), w.strides[1]}}
 	}
-	c.arg("Q", viewExpr(rows(q, l.buffer(q), a.QAt, a.D)))
-	c.arg("K", viewExpr(rows(n.In[1], l.buffer(n.In[1]), a.KAt, a.D)))
-	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.E)))
+	c.arg("Q", viewExpr(rows(q, l.buffer(q), a.QAt, a.HeadStep(a.D))))
+	c.arg("K", viewExpr(rows(n.In[1], l.buffer(n.In[1]), a.KAt, a.HeadStep(a.D))))
+	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.HeadStep(a.E))))
 	c.arg("Out", viewExpr(rows(n.Out[0], l.define(n.Out[0]), 0, a.E)))
 	c.arg("Rows", mem(l.buffer(table)))
 	if len(n.In) == 8 {

@@ -20,8 +20,8 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		return c.Miss(n, "attention", "the probabilities are read elsewhere too")
 	}
 	rank := len(n.In[0].Shape)
-	if rank != 3 && rank != 4 || len(n.In[1].Shape) != rank {
-		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns] or [batch·heads, rows, columns]", rank, len(n.In[1].Shape))
+	if rank < 3 || rank > 5 || len(n.In[1].Shape) != rank {
+		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns], one axis less or one more", rank, len(n.In[1].Shape))
 	}
 	s := c.scores(soft.In[0])
 	if s == nil || !ir.SameShape(s.prod.Out[0].Shape, soft.In[0].Shape) {
@@ -46,15 +46,31 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		q = p.Emit1(op.Mul, nil, q, s.perHead)
 	}
 	v := n.In[1]
-	if rank == 3 {
+	switch rank {
+	case 3:
 		q, kt, v, mask = withHeads(p, q, 3), withHeads(p, kt, 3), withHeads(p, v, 3), withHeads(p, mask, 3)
+	case 5:
+		lead := q.Shape[:2]
+		if mask != nil {
+			shape := append([]sym.Dim{lead[0].Mul(lead[1])}, soft.In[0].Shape[2:]...)
+			if mask = splitMask(p, addend{mask, soft.In[0].Shape}, shape); mask == nil {
+				return c.Miss(n, "attention", "a mask of rank %d for scores of rank 5", len(s.masks[0].v.Shape))
+			}
+		}
+		q, kt, v = joinedLead(p, q), joinedLead(p, kt), joinedLead(p, v)
 	}
 	k := p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, kt)
 	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(s.scale * kq * kk), Guard: guard}, q, k, v, mask)
-	if rank == 3 {
+	if rank != 4 {
 		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y)
 	}
 	return p.Replace(n.Out[0], y)
+}
+
+// joinedLead is a value with its first two axes as one.
+func joinedLead(p *ir.Patch, v *ir.Value) *ir.Value {
+	to := append([]sym.Dim{v.Shape[0].Mul(v.Shape[1])}, v.Shape[2:]...)
+	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(to)}, v)
 }
 
 // withHeads gives a value of that rank an axis of one head behind its first; smaller ones broadcast as they are.

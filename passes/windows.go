@@ -29,16 +29,20 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	for i := range w.lins {
 		v := n.In[i]
 		w.angle[i], v = cosine(v, heads)
-		if w.lins[i], w.at[i] = w.projection(v); w.lins[i] == nil {
+		if w.lins[i], w.at[i], w.step[i] = w.projection(v); w.lins[i] == nil {
 			return nil
 		}
 	}
 	w.attr.D, _ = n.In[0].Shape[3].Const()
 	w.attr.E, _ = n.In[2].Shape[3].Const()
-	if w.angle != [3]angle{} && !w.split() {
+	split := w.angle != [3]angle{} || w.step != [3]int64{w.attr.D, w.attr.D, w.attr.E} && (w.step[0] != w.step[1] || w.step[0] != w.step[2])
+	if split && !w.split() {
 		return c.Miss(n, "windows", "the weights of a projection are not constant")
 	}
 	w.attr.QAt, w.attr.KAt, w.attr.VAt = w.at[0], w.at[1], w.at[2]
+	if w.step != [3]int64{w.attr.D, w.attr.D, w.attr.E} {
+		w.attr.Step = w.step[0]
+	}
 	if !w.source() {
 		return nil
 	}
@@ -65,6 +69,7 @@ type windowed struct {
 	m     int64
 	lins  [3]*ir.Node
 	at    [3]int64
+	step  [3]int64  // columns from one head's to the next
 	parts [3]*part  // of the layers' columns, if they are not taken whole
 	angle [3]angle  // what is done to the rows before attention
 	image *ir.Value // what the layers' inputs are rows of
@@ -107,34 +112,35 @@ func oneEachHead(shape []int64, heads int64) bool {
 	return ir.NumElements(shape) == heads && n >= 3 && shape[n-3] == heads
 }
 
-// split takes the columns of queries, keys and values apart, so that rows of heads can be worked on before attention without a move.
+// split takes the columns of queries, keys and values apart, heads one behind the other, so that rows of heads can be worked on before
+// attention without a move.
 func (w *windowed) split() bool {
 	for i, l := range w.lins {
-		size := w.attr.Heads * []int64{w.attr.D, w.attr.D, w.attr.E}[i]
+		size := []int64{w.attr.D, w.attr.D, w.attr.E}[i]
 		weights, bias := l.In[1].Const, l.In[2]
 		if weights == nil || bias != nil && bias.Const == nil {
 			return false
 		}
-		if weights.Shape[1] == size {
+		if weights.Shape[1] == w.attr.Heads*size && w.step[i] == size {
 			continue
 		}
-		p := &part{w: ir.ConstValue(l.In[1].Name, someColumns(weights, w.at[i], size))}
+		p := &part{w: ir.ConstValue(l.In[1].Name, w.headColumns(weights, i, size))}
 		if bias != nil {
-			p.bias = ir.ConstValue(bias.Name, someColumns(bias.Const, w.at[i], size))
+			p.bias = ir.ConstValue(bias.Name, w.headColumns(bias.Const, i, size))
 		}
-		w.parts[i], w.at[i] = p, 0
+		w.parts[i], w.at[i], w.step[i] = p, 0, size
 	}
 	return true
 }
 
-// someColumns are n of a constant's columns, from one on.
-func someColumns(t *ir.Tensor, at, n int64) *ir.Tensor {
+// headColumns are the columns of a constant that make the heads of queries, keys or values, of size elements each.
+func (w *windowed) headColumns(t *ir.Tensor, i int, size int64) *ir.Tensor {
 	last := len(t.Shape) - 1
 	width := t.Shape[last]
-	out := ir.NewTensor(t.Elem, append(append([]int64{}, t.Shape[:last]...), n)...)
+	out := ir.NewTensor(t.Elem, append(append([]int64{}, t.Shape[:last]...), w.attr.Heads*size)...)
 	from, to := ir.Slice[float32](t), ir.Slice[float32](out)
-	for r := int64(0); r*n < int64(len(to)); r++ {
-		copy(to[r*n:(r+1)*n], from[r*width+at:])
+	for k := int64(0); k*size < int64(len(to)); k++ {
+		copy(to[k*size:(k+1)*size], from[k/w.attr.Heads*width+w.at[i]+k%w.attr.Heads*w.step[i]:])
 	}
 	return out
 }
@@ -254,34 +260,37 @@ func elements(v, src *ir.Value, b sym.Binding) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&t.Data[0])), t.Len())
 }
 
-// projection is the linear layer that v [windows, heads, rows, size] is columns of, and the first of them.
-func (w *windowed) projection(v *ir.Value) (*ir.Node, int64) {
-	l := by(from(v), op.Linear)
+// projection is the linear layer that v [windows, heads, rows, size] is columns of, the first of them, and from how many columns on the
+// next head's are.
+func (w *windowed) projection(v *ir.Value) (l *ir.Node, at, step int64) {
+	l = by(from(v), op.Linear)
 	if l == nil || l.In[3] != nil || l.Attr.(op.LinearAttr).Act != "" || len(l.Out[0].Shape) < 2 {
-		return nil, 0
+		return nil, 0, 0
 	}
 	size, ok1 := v.Shape[3].Const()
 	cols, ok2 := l.Out[0].Shape[len(l.Out[0].Shape)-1].Const()
 	list := bindings(append(append([]sym.Dim{}, v.Shape...), l.Out[0].Shape...))
 	if !ok1 || !ok2 || list == nil {
-		return nil, 0
+		return nil, 0, 0
 	}
-	at := int64(-1)
 	for _, b := range list {
 		e := elements(v, l.Out[0], b)
 		if e == nil {
-			return nil, 0
+			return nil, 0, 0
 		}
-		at = int64(e[0])
+		at, step = int64(e[0]), size
+		if w.attr.Heads > 1 {
+			step = int64(e[w.m*size]) - at
+		}
 		for i, x := range e {
 			k := int64(i)
 			d, r, h, win := k%size, k/size%w.m, k/size/w.m%w.attr.Heads, k/size/w.m/w.attr.Heads
-			if int64(x) != (win*w.m+r)*cols+at+h*size+d {
-				return nil, 0
+			if int64(x) != (win*w.m+r)*cols+at+h*step+d {
+				return nil, 0, 0
 			}
 		}
 	}
-	return l, at
+	return l, at, step
 }
 
 // source finds the image whose rows the layers work on, and the table of windows.

@@ -8,13 +8,22 @@ import (
 	"mmc/ir/sym"
 )
 
-// WindowAttr: heads of D (queries and keys) and E (values) elements lie one behind the other in the rows of the inputs, from columns
-// QAt, KAt and VAt on. Scale and Guard are AttentionAttr's.
+// WindowAttr: heads of D (queries and keys) and E (values) elements lie in the rows of the inputs from columns QAt, KAt and VAt on, one
+// behind the other or, if Step is not 0, every Step columns. Scale and Guard are AttentionAttr's.
 type WindowAttr struct {
 	Heads, D, E   int64
 	QAt, KAt, VAt int64
+	Step          int64
 	Scale         float32
 	Guard         bool
+}
+
+// HeadStep is from how many columns on the next head of size elements lies.
+func (a WindowAttr) HeadStep(size int64) int64 {
+	if a.Step != 0 {
+		return a.Step
+	}
+	return size
 }
 
 // WindowAttention is Attention within windows of an image's rows: q, k, v of shape [batch, rows, columns]; a table of constants
@@ -38,7 +47,8 @@ func inferWindow(n *ir.Node) error {
 	}
 	a, q, table := n.Attr.(WindowAttr), n.In[0], n.In[3].Const
 	for i, v := range n.In[:3] {
-		end := []int64{a.QAt + a.Heads*a.D, a.KAt + a.Heads*a.D, a.VAt + a.Heads*a.E}[i]
+		at, size := []int64{a.QAt, a.KAt, a.VAt}[i], []int64{a.D, a.D, a.E}[i]
+		end := at + (a.Heads-1)*a.HeadStep(size) + size
 		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || !v.Shape[1].Is(rows) || v.Shape[0] != q.Shape[0] {
 			return fmt.Errorf("operand %d is %v%v for %d rows and %d columns", i, v.Elem, v.Shape, rows, end)
 		}
@@ -96,9 +106,9 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 		for i := range batch * windows * a.Heads * m {
 			r, h, w, b := i%m, i/m%a.Heads, i/m/a.Heads%windows, i/m/a.Heads/windows
 			if p := place[w*m+r]; p >= 0 {
-				copy(to[i*d:(i+1)*d], from[(b*rows+p)*x.Shape[2]+at+h*d:])
+				copy(to[i*d:(i+1)*d], from[(b*rows+p)*x.Shape[2]+at+h*a.HeadStep(d):])
 			} else {
-				copy(to[i*d:(i+1)*d], ir.Slice[float32](around)[at+h*d:])
+				copy(to[i*d:(i+1)*d], ir.Slice[float32](around)[at+h*a.HeadStep(d):])
 			}
 		}
 		return out
