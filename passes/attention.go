@@ -2,6 +2,7 @@ package passes
 
 import (
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/op"
 	"mmc/ir/sym"
 )
@@ -12,8 +13,11 @@ var Attention = Rewrite("attention", "recomposes attention", Rule{"attention", f
 
 func attention(c *Context, n *ir.Node) *ir.Patch {
 	probs, guard := unguard(n.In[0]) // probs v
+	if r := by(probs, op.Reshape); r != nil {
+		probs = r.In[0]
+	}
 	soft := by(probs, op.Softmax)
-	if soft == nil {
+	if soft == nil || !ir.SameShape(probs.Shape, n.In[0].Shape) && !joinsLead(probs.Shape, n.In[0].Shape) {
 		return nil
 	}
 	if c.Only(soft.Out[0]) == nil && !guard {
@@ -24,7 +28,8 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns], one axis less or one more", rank, len(n.In[1].Shape))
 	}
 	s := c.scores(soft.In[0])
-	if s == nil || !ir.SameShape(s.prod.Out[0].Shape, soft.In[0].Shape) {
+	shape := n.In[0].Shape
+	if s == nil || !ir.SameShape(s.prod.Out[0].Shape, shape) {
 		return c.Miss(n, "attention", "the softmax's input is not a product of two operands plus a mask")
 	}
 	q, kq := c.unscaled(s.prod.In[0])
@@ -32,28 +37,28 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 	if len(q.Shape) != rank || len(kt.Shape) != rank {
 		return c.Miss(n, "attention", "scores of rank %d", len(s.prod.Out[0].Shape))
 	}
+	p := ir.NewPatch(n, soft, s.prod)
+	v := n.In[1]
 	for i := range rank - 2 {
-		if q.Shape[i] != kt.Shape[i] || q.Shape[i] != n.In[1].Shape[i] {
-			return c.Miss(n, "attention", "axis %d is broadcast between queries, keys and values", i)
+		if q.Shape[i] != kt.Shape[i] && !kt.Shape[i].Is(1) || q.Shape[i] != v.Shape[i] && !v.Shape[i].Is(1) {
+			return c.Miss(n, "attention", "axis %d of queries is broadcast to keys or values", i)
 		}
 	}
-	p := ir.NewPatch(n, soft, s.prod)
-	mask, ok := s.mask(p, soft.In[0].Shape)
+	kt, v = withLead(p, kt, q.Shape), withLead(p, v, q.Shape)
+	mask, ok := s.mask(p, shape)
 	if !ok {
 		return c.Miss(n, "attention", "a mask is added to scores of another shape")
 	}
 	if s.perHead != nil {
 		q = p.Emit1(op.Mul, nil, q, s.perHead)
 	}
-	v := n.In[1]
 	switch rank {
 	case 3:
 		q, kt, v, mask = withHeads(p, q, 3), withHeads(p, kt, 3), withHeads(p, v, 3), withHeads(p, mask, 3)
 	case 5:
 		lead := q.Shape[:2]
 		if mask != nil {
-			shape := append([]sym.Dim{lead[0].Mul(lead[1])}, soft.In[0].Shape[2:]...)
-			if mask = splitMask(p, addend{mask, soft.In[0].Shape}, shape); mask == nil {
+			if mask = splitMask(p, mask, shape, append([]sym.Dim{lead[0].Mul(lead[1])}, shape[2:]...)); mask == nil {
 				return c.Miss(n, "attention", "a mask of rank %d for scores of rank 5", len(s.masks[0].v.Shape))
 			}
 		}
@@ -65,6 +70,21 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y)
 	}
 	return p.Replace(n.Out[0], y)
+}
+
+// joinsLead reports whether one shape is another with its first two axes as one.
+func joinsLead(from, to []sym.Dim) bool {
+	return len(from) == len(to)+1 && len(to) > 0 && from[0].Mul(from[1]) == to[0] && ir.SameShape(from[2:], to[1:])
+}
+
+// withLead broadcasts all but the last two axes to a shape's: one head of keys and values for all queries (Shazeer, 2019).
+func withLead(p *ir.Patch, v *ir.Value, shape []sym.Dim) *ir.Value {
+	lead := len(shape) - 2
+	if ir.SameShape(v.Shape[:lead], shape[:lead]) {
+		return v
+	}
+	to := append(append([]sym.Dim{}, shape[:lead]...), v.Shape[lead:]...)
+	return p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(to)}, v)
 }
 
 // joinedLead is a value with its first two axes as one.
@@ -107,8 +127,27 @@ type scores struct {
 // addend is a mask and the shape of the sum that it was added in, which may be the scores' with the first axis in two, as where windows
 // have masks of their own.
 type addend struct {
-	v  *ir.Value
-	in []sym.Dim
+	v    *ir.Value
+	in   []sym.Dim
+	low  float32 // if not 0, v is of bools: low is added where it is false or, if not keep, true
+	keep bool
+}
+
+// value is what is added.
+func (a *addend) value(p *ir.Patch) *ir.Value {
+	if a.low == 0 {
+		return a.v
+	}
+	yes, no := ir.Scalar(loop.F32, 0), ir.Scalar(loop.F32, float64(a.low))
+	if !a.keep {
+		yes, no = no, yes
+	}
+	if a.v.Const != nil {
+		if t := evaluated(op.Where, nil, a.v.Const, yes.Const, no.Const); t != nil {
+			return ir.ConstValue("", t)
+		}
+	}
+	return p.Emit1(op.Where, nil, a.v, yes, no)
 }
 
 // scores takes the softmax's input apart; nil if it is something else.
@@ -119,6 +158,9 @@ func (c *Context) scores(v *ir.Value) *scores {
 	if r := by(v, op.Reshape); r != nil {
 		return c.scores(r.In[0])
 	}
+	if w := by(v, op.Where); w != nil {
+		return c.filled(w)
+	}
 	add := by(v, op.Add)
 	if add == nil {
 		return nil
@@ -128,9 +170,26 @@ func (c *Context) scores(v *ir.Value) *scores {
 			continue
 		}
 		if s := c.scores(o[0]); s != nil && len(s.masks) < 3 {
-			s.masks = append(s.masks, addend{o[1], v.Shape})
+			s.masks = append(s.masks, addend{v: o[1], in: v.Shape})
 			return s
 		}
+	}
+	return nil
+}
+
+// filled is scores with others in the place of some: what is so far below all scores that adding it is the same as putting it there.
+func (c *Context) filled(w *ir.Node) *scores {
+	for i, keep := range []int{1, 2} {
+		low, ok := scalar(w.In[3-keep])
+		if !ok || low > -1e30 || !ir.SameShape(w.In[keep].Shape, w.Out[0].Shape) {
+			continue
+		}
+		s := c.scores(w.In[keep])
+		if s == nil || len(s.masks) >= 3 {
+			continue
+		}
+		s.masks = append(s.masks, addend{w.In[0], w.Out[0].Shape, float32(low), i == 0})
+		return s
 	}
 	return nil
 }
@@ -158,9 +217,9 @@ func (c *Context) product(v *ir.Value) *scores {
 // mask is the sum of the masks for scores of a shape, nil if there are none; false if one does not fit.
 func (s *scores) mask(p *ir.Patch, shape []sym.Dim) (sum *ir.Value, ok bool) {
 	for _, a := range s.masks {
-		m := a.v
+		m := a.value(p)
 		if !ir.SameShape(a.in, shape) {
-			if m = splitMask(p, a, shape); m == nil {
+			if m = splitMask(p, m, a.in, shape); m == nil {
 				return nil, false
 			}
 		}
@@ -173,23 +232,23 @@ func (s *scores) mask(p *ir.Patch, shape []sym.Dim) (sum *ir.Value, ok bool) {
 	return sum, true
 }
 
-// splitMask is a mask of scores whose first axis was two, as one of scores of the given shape.
-func splitMask(p *ir.Patch, a addend, shape []sym.Dim) *ir.Value {
-	if len(a.in) != len(shape)+1 || a.in[0].Mul(a.in[1]) != shape[0] || !ir.SameShape(a.in[2:], shape[1:]) || len(a.v.Shape) > len(a.in) {
+// splitMask is a mask of scores [in] as one of scores of a shape that has the first two axes as one.
+func splitMask(p *ir.Patch, v *ir.Value, in, shape []sym.Dim) *ir.Value {
+	if !joinsLead(in, shape) || len(v.Shape) > len(in) {
 		return nil
 	}
-	full := make([]sym.Dim, len(a.in))
+	full := make([]sym.Dim, len(in))
 	for i := range full {
 		full[i] = sym.Const(1)
-		if k := i - len(full) + len(a.v.Shape); k >= 0 {
-			full[i] = a.v.Shape[k]
+		if k := i - len(full) + len(v.Shape); k >= 0 {
+			full[i] = v.Shape[k]
 		}
 	}
 	if full[0].Is(1) && full[1].Is(1) {
-		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(full[1:])}, a.v)
+		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(full[1:])}, v)
 	}
-	full[0], full[1] = a.in[0], a.in[1]
-	wide := p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(full)}, a.v)
+	full[0], full[1] = in[0], in[1]
+	wide := p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(full)}, v)
 	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(append([]sym.Dim{shape[0]}, full[2:]...))}, wide)
 }
 
