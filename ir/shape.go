@@ -30,7 +30,28 @@ func Equal(a, b sym.Dim) error {
 			return &Unify{ss[0], to}
 		}
 	}
+	for _, p := range [][2]sym.Dim{{b, a}, {a, b}} {
+		if u := multiple(p[0], p[1]); u != nil {
+			return u
+		}
+	}
 	return fmt.Errorf("sizes %v and %v cannot be shown to be equal", a, b)
+}
+
+// multiple is the fact about a symbol that makes s, a multiple of it, equal to a size; nil if there is none.
+func multiple(s, to sym.Dim) *Unify {
+	ss := s.Symbols()
+	if len(ss) != 1 || contains(to.Symbols(), ss[0]) {
+		return nil
+	}
+	k, ok := s.Div(sym.Sym(ss[0]))
+	if n, known := k.Const(); !ok || !known || n < 1 {
+		return nil
+	}
+	if to, ok = to.Div(k); !ok {
+		return nil
+	}
+	return &Unify{ss[0], to}
 }
 
 func contains(list []string, s string) bool {

@@ -95,10 +95,23 @@ func resolveShape(from, to []sym.Dim, allowZero bool) ([]sym.Dim, error) {
 	total := sym.Product(from)
 	q, ok := total.Div(rest)
 	if !ok {
+		if err := leadingFact(from, out[:infer]); err != nil {
+			return nil, err
+		}
 		q = total.FloorDiv(rest)
 	}
 	out[infer] = q
 	return out, nil
+}
+
+// leadingFact is the fact that the first axis of a target shape is the first of the input's, where otherwise it is not known whether it
+// divides the input: inputs of one batch whose axes have names of their own.
+func leadingFact(from, to []sym.Dim) error {
+	var fact *ir.Unify
+	if len(from) > 1 && len(to) > 0 && errors.As(ir.Equal(from[0], to[0]), &fact) {
+		return fact
+	}
+	return nil
 }
 
 func readFlatten(c *ir.Import) error {

@@ -24,6 +24,13 @@ type sampling struct {
 	in, out              int64
 }
 
+// open is the size of an axis that is not known: it must stay as it is.
+const open = -1
+
+func (p *sampling) openAxis() error {
+	return ir.NotSupported("Resize in mode %.40q with coordinates %.40q of an axis whose size is not known", p.mode, p.coord)
+}
+
 // resizeAxes reads a Resize of any axes.
 func resizeAxes(c *ir.Import, v *ir.Value) error {
 	rank := len(v.Shape)
@@ -60,11 +67,10 @@ func samplings(c *ir.Import, v *ir.Value, axes []int64) ([]sampling, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, ok := v.Shape[a].Const()
-		if !ok {
-			return nil, ir.NotSupported("Resize in mode %.40q with coordinates %.40q of an axis whose size is not known", base.mode, base.coord)
+		plans[i], plans[i].in = base, open
+		if n, ok := v.Shape[a].Const(); ok {
+			plans[i].in = n
 		}
-		plans[i], plans[i].in = base, n
 	}
 	if err := resizedTo(c, plans); err != nil {
 		return nil, err
@@ -85,6 +91,11 @@ func samplings(c *ir.Import, v *ir.Value, axes []int64) ([]sampling, error) {
 // resizedTo finds the new sizes and the scales.
 func resizedTo(c *ir.Import, plans []sampling) error {
 	if sizes, ok, err := c.ConstInts(3, ""); ok || err != nil {
+		for _, p := range plans {
+			if p.in == open {
+				return p.openAxis()
+			}
+		}
 		if err != nil || len(sizes) != len(plans) {
 			return orElse(err, fmt.Errorf("%d sizes for %d axes", len(sizes), len(plans)))
 		}
@@ -98,6 +109,13 @@ func resizedTo(c *ir.Import, plans []sampling) error {
 		return fmt.Errorf("%d scales for %d axes", len(scales), len(plans))
 	}
 	for i, s := range scales {
+		if plans[i].in == open {
+			if s != 1 || plans[i].coord == "tf_crop_and_resize" {
+				return plans[i].openAxis()
+			}
+			plans[i].scale, plans[i].in, plans[i].out = 1, 1, 1
+			continue
+		}
 		plans[i].scale, plans[i].out = float64(s), int64(math.Floor(float64(s)*float64(plans[i].in)))
 		if s <= 0 || plans[i].out < 1 || plans[i].out > 1<<24 {
 			return fmt.Errorf("scale %g of size %d", s, plans[i].in)
