@@ -468,7 +468,7 @@ func (l *lowering) lowerAttention(n *ir.Node) {
 	w := view{m, out.Shape, []sym.Dim{byRow.strides[0], byRow.strides[2], byRow.strides[1], byRow.strides[3]}}
 	l.views[out] = w
 	c.arg("Out", viewExpr(w))
-	kernel := op.SoftmaxRow("softmax", attr.Scale, mask != nil, attr.Guard)
+	kernel := op.SoftmaxRow("softmax", attr, mask != nil)
 	c.arg("Softmax", num(l.kernel(kernel)))
 	c.Flops = sym.Const(2).Mul(sym.Product(q.Shape[:3])).Mul(k.Shape[2]).Mul(q.Shape[3].Add(v.Shape[3]))
 	l.emit(c)

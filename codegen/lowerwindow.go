@@ -37,7 +37,7 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 		full := []sym.Dim{windows, sym.Const(a.Heads), table.Shape[1], table.Shape[1]}
 		c.arg("Mask", viewExpr(l.view(mask).broadcast(full)))
 	}
-	c.arg("Softmax", num(l.kernel(op.SoftmaxRow("softmax", a.Scale, mask != nil, a.Guard))))
+	c.arg("Softmax", num(l.kernel(op.SoftmaxRow("softmax", op.AttentionAttr{Scale: a.Scale, Guard: a.Guard}, mask != nil))))
 	c.Flops = sym.Const(2).Mul(sym.Product(q.Shape[:2])).Mul(sym.Const(a.Heads)).Mul(table.Shape[1]).Mul(sym.Const(a.D + a.E))
 	l.emit(c)
 }

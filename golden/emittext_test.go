@@ -13,7 +13,7 @@ import (
 // people see of the compiler.
 func TestEmittedText(t *testing.T) {
 	for _, target := range everything() {
-		u, err := target.Emit([]*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", 0.5, true, true)},
+		u, err := target.Emit([]*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", op.AttentionAttr{Scale: 0.5, Guard: true}, true)},
 			[]*loop.Kernel{op.Taps{Kind: "dot", Places: 3, First: true, Last: true, Bias: true, Act: op.LinearAttr{Act: "relu"}}.Kernel()})
 		if err != nil {
 			t.Fatal(err)

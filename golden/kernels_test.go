@@ -59,8 +59,9 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 		add(op.Reduce, op.ReduceAttr{Kind: kind}, x())
 	}
 	for i := range 8 {
-		ks = append(ks, op.SoftmaxRow("softmax", []float32{1, 0.125}[i&1], i&2 != 0, i&4 != 0))
+		ks = append(ks, op.SoftmaxRow("softmax", op.AttentionAttr{Scale: []float32{1, 0.125}[i&1], Guard: i&4 != 0}, i&2 != 0))
 	}
+	ks = append(ks, op.SoftmaxRow("softmax", op.AttentionAttr{Scale: 0.125, Cap: 5}, true))
 	for _, act := range []string{"", "gelu", "relu", "tanh"} {
 		ks = append(ks, op.EpilogueKernel(op.LinearAttr{Act: act}, true, true), op.EpilogueKernel(op.LinearAttr{Act: act}, false, true))
 	}

@@ -65,7 +65,7 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		q, kt, v = joinedLead(p, q), joinedLead(p, kt), joinedLead(p, v)
 	}
 	k := p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, kt)
-	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(s.scale * kq * kk), Guard: guard}, q, k, v, mask)
+	y := p.Emit1(op.Attention, op.AttentionAttr{Scale: float32(s.scale * kq * kk), Cap: float32(s.cap), Guard: guard}, q, k, v, mask)
 	if rank != 4 {
 		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y)
 	}
@@ -116,10 +116,11 @@ func unguard(v *ir.Value) (*ir.Value, bool) {
 	return w.In[2], true
 }
 
-// scores is a softmax's input taken apart: product × scale × perHead + masks.
+// scores is a softmax's input taken apart: product × scale × perHead, held within cap, + masks.
 type scores struct {
 	prod    *ir.Node
 	scale   float64
+	cap     float64   // cap tanh(x / cap); 0 for none
 	perHead *ir.Value // a factor for each head [heads, 1, 1], or nil
 	masks   []addend
 }
@@ -199,6 +200,12 @@ func (c *Context) product(v *ir.Value) *scores {
 	x, k := c.unscaled(v)
 	if m := by(x, op.MatMul); m != nil {
 		return &scores{prod: m, scale: k}
+	}
+	if t := by(x, op.Tanh); t != nil {
+		y, inner := c.unscaled(t.In[0])
+		if m := by(y, op.MatMul); m != nil && k != 0 {
+			return &scores{prod: m, scale: inner * k, cap: k}
+		}
 	}
 	mul := by(x, op.Mul)
 	if mul == nil {

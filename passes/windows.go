@@ -24,6 +24,9 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	if !ok1 || !ok2 || n.In[1].Shape[2] != n.In[0].Shape[2] || m < 2 {
 		return nil
 	}
+	if n.Attr.(op.AttentionAttr).Cap != 0 {
+		return c.Miss(n, "windows", "scores are held within a cap")
+	}
 	w.attr = op.WindowAttr{Heads: heads, Scale: n.Attr.(op.AttentionAttr).Scale, Guard: n.Attr.(op.AttentionAttr).Guard}
 	w.m = m
 	for i := range w.lins {

@@ -9,11 +9,11 @@ import (
 	"mmc/ir/sym"
 )
 
-// AttentionAttr: scores are multiplied by Scale before the mask is added; with Guard, a row whose scores are all -Inf gives
-// zeros in place of NaN.
+// AttentionAttr: scores are multiplied by Scale and, if Cap is not 0, held within it by Cap tanh(x / Cap) before the mask is added; with
+// Guard, a row whose scores are all -Inf gives zeros in place of NaN.
 type AttentionAttr struct {
-	Scale float32
-	Guard bool
+	Scale, Cap float32
+	Guard      bool
 }
 
 // Attention is softmax(q k' * scale + mask) v (Vaswani et al., 2017): q of shape [batch, heads, m, d], k of [batch, heads, s, d],
@@ -67,7 +67,7 @@ func evalAttention(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, er
 	if mask != nil {
 		mask = broadcastTo(mask, scores.Shape)
 	}
-	kernel := SoftmaxRow("softmax", a.Scale, mask != nil, a.Guard)
+	kernel := SoftmaxRow("softmax", a, mask != nil)
 	for r := range q.Shape[0] * q.Shape[1] * m {
 		bufs := []loop.Buffer{rowOf(scores, r, s)}
 		if mask != nil {

@@ -17,7 +17,7 @@ func init() {
 		n.Out[0].Elem, n.Out[0].Shape = loop.F32, n.In[0].Shape
 		return nil
 	}
-	Softmax.Row = func(*ir.Node) *loop.Kernel { return SoftmaxRow("softmax", 1, false, false) }
+	Softmax.Row = func(*ir.Node) *loop.Kernel { return SoftmaxRow("softmax", AttentionAttr{Scale: 1}, false) }
 	ir.FromONNX("", "Softmax", 1, readSoftmax)
 	ir.FromONNX("", "LogSoftmax", 1, func(c *ir.Import) error {
 		if err := readSoftmax(c); err != nil {
@@ -27,9 +27,9 @@ func init() {
 	})
 }
 
-// SoftmaxRow is the kernel of one row: scores, a mask row to be added if masked, result. Scores are multiplied by scale first;
-// with guard, what would be NaN (a row that is all -Inf) becomes 0.
-func SoftmaxRow(name string, scale float32, masked, guard bool) *loop.Kernel {
+// SoftmaxRow is the kernel of one row: scores, a mask row to be added if masked, result. Scores are multiplied by the scale first and held
+// within the cap; with the guard, what would be NaN (a row that is all -Inf) becomes 0.
+func SoftmaxRow(name string, a AttentionAttr, masked bool) *loop.Kernel {
 	b := loop.NewBuilder(name)
 	x := b.Buffer(loop.Buf{Elem: loop.F32})
 	m := -1
@@ -38,11 +38,18 @@ func SoftmaxRow(name string, scale float32, masked, guard bool) *loop.Kernel {
 	}
 	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
 	var top, sum loop.Val
-	plain := scale == 1 && !masked
+	factor := a.Scale
+	if a.Cap != 0 {
+		factor /= a.Cap
+	}
+	plain := a.Scale == 1 && a.Cap == 0 && !masked
 	b.Loop(func() {
 		v := b.Load(x)
-		if scale != 1 {
-			v = b.Mul(v, b.F(scale))
+		if factor != 1 {
+			v = b.Mul(v, b.F(factor))
+		}
+		if a.Cap != 0 {
+			v = b.Mul(b.Tanh(v), b.F(a.Cap))
 		}
 		if masked {
 			v = b.Add(v, b.Load(m))
@@ -64,7 +71,7 @@ func SoftmaxRow(name string, scale float32, masked, guard bool) *loop.Kernel {
 	inv := b.Div(b.F(1), sum)
 	b.Loop(func() {
 		p := b.Mul(b.Load(y), inv)
-		if guard {
+		if a.Guard {
 			p = b.Do(loop.Select, b.Do(loop.Eq, p, p), p, b.F(0))
 		}
 		b.Store(y, p)

@@ -121,7 +121,7 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 			copy(mask.Data[int64(len(one.Data))*b:], one.Data)
 		}
 	}
-	inner := &ir.Node{Op: Attention, Attr: AttentionAttr{a.Scale, a.Guard}}
+	inner := &ir.Node{Op: Attention, Attr: AttentionAttr{Scale: a.Scale, Guard: a.Guard}}
 	y, err := evalAttention(inner, nil, []*ir.Tensor{gather(in[0], around[0], a.QAt, a.D), gather(in[1], around[1], a.KAt, a.D), gather(in[2], around[2], a.VAt, a.E), mask})
 	if err != nil {
 		return nil, err
