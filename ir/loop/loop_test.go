@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand"
@@ -135,5 +136,27 @@ func TestVerify(t *testing.T) {
 	b.Store(out, v)
 	if b.Kernel().Verify() == nil {
 		t.Error("a loop's value used after the loop passes")
+	}
+}
+
+// TestInTurns fixes the order for two rows of a window of two places: shared lanes once, chains in turns, ends row by row.
+func TestInTurns(t *testing.T) {
+	b := NewBuilder("window")
+	x, w := b.Buffer(Buf{Elem: F32, Walk: true}), b.Buffer(Buf{Elem: F32})
+	z, u := b.Buffer(Buf{Elem: F32, Walk: true}), b.Buffer(Buf{Elem: F32})
+	y := b.Buffer(Buf{Elem: F32, Out: true, Walk: true})
+	b.Loop(func() {
+		v := b.FMA(b.Load(x), b.Load(w), b.F(0))
+		v = b.FMA(b.Load(z), b.Load(u), v)
+		b.Store(y, b.Mul(v, v))
+	})
+	k := b.Kernel()
+	var got []string
+	for _, turn := range k.InTurns(2, false, k.SharedLoads()[1:]) {
+		got = append(got, fmt.Sprintf("%v@%d%v", k.Insts[turn.V].Code, turn.Row, turn.Done))
+	}
+	want := "[load@0[] load@1[] load@-1[] const@0[] const@1[] fma@0[] fma@1[1] load@0[] load@1[] fma@0[] fma@1[] mul@0[] store@0[] mul@1[] store@1[]]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %v\nwant %s", got, want)
 	}
 }

@@ -136,35 +136,19 @@ func (e *rowEmitter) places(label string) {
 	clear(e.walk.shared)
 }
 
-// inTurns prints the kernel for some rows: the window one instruction after the other for all of them, then what follows row by row.
+// inTurns prints the kernel for some rows.
 func (e *rowEmitter) inTurns(rows []map[loop.Val]int) {
-	insts := e.k.Stages[0].Insts
-	cut := e.k.WindowEnd()
 	e.rowOffsets("R4", "R6")
-	for pos, v := range insts[:cut] {
-		e.pos = pos
-		if _, kept := e.walk.shared[v]; kept {
+	for _, t := range e.k.InTurns(len(rows), e.walk.wide, e.walk.kept) {
+		if t.Row == loop.AllRows {
+			e.sharedLoad(t.V, rows)
 			continue
 		}
-		in := &e.k.Insts[v]
-		if in.Code == loop.Load && !e.k.Bufs[in.Buf].Walk && !e.walk.wide {
-			e.sharedLoad(v, rows)
-			continue
-		}
-		for i := range rows {
-			e.pos, e.regs, e.walk.row, e.walk.based = pos, rows[i], i, i > 0
-			e.inst(v)
-			e.step(v)
-		}
-		e.dropShared(v, pos, rows)
-	}
-	for i := range rows {
-		e.pos, e.regs, e.walk.row, e.walk.based = cut, rows[i], i, false
-		for _, v := range insts[cut:] {
-			if _, kept := e.regs[v]; !kept {
-				e.inst(v)
-			}
-			e.step(v)
+		e.pos, e.regs, e.walk.row, e.walk.based = t.Pos, rows[t.Row], t.Row, t.Again
+		e.inst(t.V)
+		e.step(t.V)
+		for _, v := range t.Done {
+			e.dropShared(v, rows)
 		}
 	}
 }
@@ -192,18 +176,12 @@ func (e *rowEmitter) sharedLoad(v loop.Val, rows []map[loop.Val]int) {
 	}
 }
 
-// dropShared frees the registers of shared lanes that v was the last to use.
-func (e *rowEmitter) dropShared(v loop.Val, pos int, rows []map[loop.Val]int) {
-	for _, a := range e.k.Insts[v].Args {
-		r, ok := e.walk.shared[a]
-		if !ok || e.last[a] > pos || e.stays(a) {
-			continue
-		}
-		e.drop(r)
-		delete(e.walk.shared, a)
-		for _, regs := range rows {
-			delete(regs, a)
-		}
+// dropShared frees the register of lanes that the rows share.
+func (e *rowEmitter) dropShared(v loop.Val, rows []map[loop.Val]int) {
+	e.drop(e.walk.shared[v])
+	delete(e.walk.shared, v)
+	for _, regs := range rows {
+		delete(regs, v)
 	}
 }
 
@@ -214,15 +192,6 @@ func (e *rowEmitter) isShared(v loop.Val) bool {
 	}
 	_, ok := e.walk.shared[v]
 	return ok
-}
-
-func (e *rowEmitter) stays(v loop.Val) bool {
-	for _, k := range e.walk.kept {
-		if k == v {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *rowEmitter) walkLoad(buf, d int) {
