@@ -32,10 +32,15 @@ func TestFacts(t *testing.T) {
 		Initializer: []*onnxpb.TensorProto{{Name: "f", DataType: 1, Dims: []int64{4}, RawData: floats(1, 1, 2, 2)}}}
 	resize.Node = append(resize.Node, intNode("Resize", "y", []*onnxpb.AttributeProto{{Name: "mode", Type: 3, S: []byte("linear")},
 		{Name: "coordinate_transformation_mode", Type: 3, S: []byte("align_corners")}}, "x", "", "f"))
+	// the first s of 64 positions beside [b, s]: s is at most 64
+	few := &onnxpb.GraphProto{Name: "g", Input: []*onnxpb.ValueInfoProto{port("x", 1, "b", "s")}, Output: []*onnxpb.ValueInfoProto{port("y", 1)},
+		Initializer: []*onnxpb.TensorProto{tensor("positions", 64), i64("zero", 0), i64("first", 0)}}
+	axis(few, "x", "s", 1)
+	few.Node = append(few.Node, intNode("Slice", "p", nil, "positions", "zero", "s", "first"), intNode("Add", "y", nil, "x", "p"))
 	for _, c := range []struct {
 		g    *onnxpb.GraphProto
 		want string
-	}{{mask, "[[s2 s1] [s2 s1]]"}, {one, "[[1 4 8]]"}, {resize, "[[s0 3 4 4]]"}} {
+	}{{mask, "[[s2 s1] [s2 s1]]"}, {one, "[[1 4 8]]"}, {resize, "[[s0 3 4 4]]"}, {few, "[[s0 s1]]"}} {
 		file := filepath.Join(t.TempDir(), "model.onnx")
 		if err := os.WriteFile(file, marshal(t, opModel(c.g)), 0o644); err != nil {
 			t.Fatal(err)
@@ -51,6 +56,9 @@ func TestFacts(t *testing.T) {
 		}
 		if got := fmt.Sprint(shapes); got != c.want {
 			t.Errorf("inputs of shapes %s, want %s", got, c.want)
+		}
+		if c.g == few && len(m.Graph.Requires) == 0 {
+			t.Error("the program does not check that there are at most 64 positions")
 		}
 	}
 }

@@ -89,8 +89,22 @@ func binary(op *ir.Op, onnx string, c loop.Code, infer func(*ir.Node) error, dim
 		if err != nil {
 			return err
 		}
+		if in[1], err = alike(c, in[0], in[1]); err != nil {
+			return err
+		}
 		return c.Return(c.Emit(op, nil, in...))
 	})
+}
+
+// alike is the second operand with the first one's sizes where neither that nor the contrary can be shown; see agree.
+func alike(c *ir.Import, x, y *ir.Value) (*ir.Value, error) {
+	shape := append([]sym.Dim{}, y.Shape...)
+	for i := range shape {
+		if k := len(x.Shape) - len(shape) + i; k >= 0 && !shape[i].Is(1) && !x.Shape[k].Is(1) {
+			shape[i] = x.Shape[k]
+		}
+	}
+	return agree(c, y, shape, -1)
 }
 
 // legacyOperands are the two operands of a binary operator. Before opset 7 an attribute axis says where the axes of the second lie among
