@@ -7,6 +7,7 @@ import (
 	"mmc/ir"
 	"mmc/ir/op"
 	"mmc/ir/sym"
+	"mmc/runtime"
 )
 
 // Convolutions and pooling of images with the channels last.
@@ -62,11 +63,8 @@ func (l *lowering) lowerPatches(n *ir.Node) error {
 	return nil
 }
 
-// A walk kernel takes a whole window of up to maxTaps places; of larger ones, someTaps at a time.
-const (
-	maxTaps  = 49
-	someTaps = 32
-)
+// someTaps is how many places a walk kernel takes at a time of a window that is too large for one.
+const someTaps = 32
 
 // taps makes the call that depthwise convolutions and pooling have in common: the geometry, what lies around the image, the kernels.
 func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32) *Call {
@@ -108,7 +106,7 @@ func (l *lowering) tapKernels(k op.Taps, places int) (each int, kernels Expr) {
 		kernels.List = append(kernels.List, Field{"", num(l.kernel(k.Kernel()))})
 	}
 	kernels.Type = "[4]int"
-	if places <= maxTaps {
+	if places <= rt.MaxTaps {
 		for range 3 {
 			kernels.List = append(kernels.List, Field{"", num(-1)})
 		}

@@ -1,6 +1,18 @@
 package codegen
 
-import "mmc/ir/loop"
+import (
+	"mmc/ir/loop"
+	"mmc/runtime"
+)
+
+// What walk kernels know of rt.Walk: offsets in bytes, and the places done at once.
+const (
+	WalkPlaces = 8
+	WalkIn     = 16
+	WalkOut    = 24
+	WalkPtrs   = 32
+	WalkStep   = rt.WalkStep
+)
 
 // File is one emitted file, with a slash-separated path below the module.
 type File struct {

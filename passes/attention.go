@@ -143,10 +143,8 @@ func (a *addend) value(p *ir.Patch) *ir.Value {
 	if !a.keep {
 		yes, no = no, yes
 	}
-	if a.v.Const != nil {
-		if t := evaluated(op.Where, nil, a.v.Const, yes.Const, no.Const); t != nil {
-			return ir.ConstValue("", t)
-		}
+	if v := folded(op.Where, nil, a.v, yes, no); v != nil {
+		return v
 	}
 	return p.Emit1(op.Where, nil, a.v, yes, no)
 }

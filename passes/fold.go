@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/op"
 )
@@ -38,4 +40,19 @@ func worthExpanding(n *ir.Node) bool {
 		}
 	}
 	return true
+}
+
+// folded is the result of an operator of one output on constants; nil if there is none.
+func folded(o *ir.Op, attr any, in ...*ir.Value) *ir.Value {
+	if slices.Contains(in, nil) {
+		return nil
+	}
+	n, err := ir.NewNode(o, attr, nil, in...)
+	if err != nil {
+		return nil
+	}
+	if out := ir.Fold(n, foldLimit); out != nil {
+		return out[0]
+	}
+	return nil
 }

@@ -14,8 +14,8 @@ func lineMeans(c *Context, n *ir.Node) *ir.Patch {
 	if !ok {
 		return nil
 	}
-	for _, u := range c.Graph.Nodes {
-		if u.Op != op.PoolLast || u.In[0] != n.Out[0] || u.Attr.(op.PoolAttr) != wholePool(1, width, false) {
+	for _, u := range c.Users(n.Out[0]) {
+		if u.Op != op.PoolLast || u.Attr.(op.PoolAttr) != wholePool(1, width, false) {
 			continue
 		}
 		p := ir.NewPatch(n, u)

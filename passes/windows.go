@@ -1,9 +1,7 @@
 package passes
 
 import (
-	"bytes"
 	"slices"
-	"unsafe"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -35,15 +33,15 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 		if w.lins[i], w.at[i], w.step[i] = w.projection(v); w.lins[i] == nil {
 			return nil
 		}
+		w.size[i], _ = v.Shape[3].Const()
 	}
-	w.attr.D, _ = n.In[0].Shape[3].Const()
-	w.attr.E, _ = n.In[2].Shape[3].Const()
-	split := w.angle != [3]angle{} || w.step != [3]int64{w.attr.D, w.attr.D, w.attr.E} && (w.step[0] != w.step[1] || w.step[0] != w.step[2])
+	w.attr.D, w.attr.E = w.size[0], w.size[2]
+	split := w.angle != [3]angle{} || w.step != w.size && (w.step[0] != w.step[1] || w.step[0] != w.step[2])
 	if split && !w.split() {
 		return c.Miss(n, "windows", "the weights of a projection are not constant")
 	}
 	w.attr.QAt, w.attr.KAt, w.attr.VAt = w.at[0], w.at[1], w.at[2]
-	if w.step != [3]int64{w.attr.D, w.attr.D, w.attr.E} {
+	if w.step != w.size {
 		w.attr.Step = w.step[0]
 	}
 	if !w.source() {
@@ -72,6 +70,7 @@ type windowed struct {
 	m     int64
 	lins  [3]*ir.Node
 	at    [3]int64
+	size  [3]int64  // columns of a head
 	step  [3]int64  // columns from one head's to the next
 	parts [3]*part  // of the layers' columns, if they are not taken whole
 	angle [3]angle  // what is done to the rows before attention
@@ -119,7 +118,7 @@ func oneEachHead(shape []int64, heads int64) bool {
 // attention without a move.
 func (w *windowed) split() bool {
 	for i, l := range w.lins {
-		size := []int64{w.attr.D, w.attr.D, w.attr.E}[i]
+		size := w.size[i]
 		weights, bias := l.In[1].Const, l.In[2]
 		if weights == nil || bias != nil && bias.Const == nil {
 			return false
@@ -127,140 +126,25 @@ func (w *windowed) split() bool {
 		if weights.Shape[1] == w.attr.Heads*size && w.step[i] == size {
 			continue
 		}
-		p := &part{w: ir.ConstValue(l.In[1].Name, w.headColumns(weights, i, size))}
+		p := &part{w: ir.ConstValue(l.In[1].Name, w.headColumns(weights, i))}
 		if bias != nil {
-			p.bias = ir.ConstValue(bias.Name, w.headColumns(bias.Const, i, size))
+			p.bias = ir.ConstValue(bias.Name, w.headColumns(bias.Const, i))
 		}
 		w.parts[i], w.at[i], w.step[i] = p, 0, size
 	}
 	return true
 }
 
-// headColumns are the columns of a constant that make the heads of queries, keys or values, of size elements each.
-func (w *windowed) headColumns(t *ir.Tensor, i int, size int64) *ir.Tensor {
+// headColumns are the columns of a constant that make the heads of queries, keys or values.
+func (w *windowed) headColumns(t *ir.Tensor, i int) *ir.Tensor {
 	last := len(t.Shape) - 1
-	width := t.Shape[last]
+	width, size := t.Shape[last], w.size[i]
 	out := ir.NewTensor(t.Elem, append(append([]int64{}, t.Shape[:last]...), w.attr.Heads*size)...)
 	from, to := ir.Slice[float32](t), ir.Slice[float32](out)
 	for k := int64(0); k*size < int64(len(to)); k++ {
 		copy(to[k*size:(k+1)*size], from[k/w.attr.Heads*width+w.at[i]+k%w.attr.Heads*w.step[i]:])
 	}
 	return out
-}
-
-// isMove reports whether a node only moves elements.
-func isMove(n *ir.Node) bool {
-	switch n.Op {
-	case op.Transpose, op.Reshape, op.Slice, op.Concat:
-		return true
-	case op.Gather:
-		return n.In[1].Const != nil && len(n.In[1].Shape) == 0
-	}
-	return false
-}
-
-// from walks back through moves of one input.
-func from(v *ir.Value) *ir.Value {
-	for v.Def != nil && isMove(v.Def) && v.Def.Op != op.Concat {
-		v = v.Def.In[0]
-	}
-	return v
-}
-
-// bindings are two sizes of the only symbol of a shape, the batch, or one if there is none; nil if there are more symbols.
-func bindings(shape []sym.Dim) []sym.Binding {
-	symbols := sym.Product(shape).Symbols()
-	switch len(symbols) {
-	case 0:
-		return []sym.Binding{{}}
-	case 1:
-		return []sym.Binding{{symbols[0]: 1}, {symbols[0]: 2}}
-	}
-	return nil
-}
-
-// places are, for each element of v, which element of src it is, if v is made of src by moves alone.
-func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
-	if t, ok := memo[v]; ok {
-		return t
-	}
-	memo[v] = nil
-	if v == src {
-		shape, err := ir.EvalShape(v.Shape, b)
-		if err != nil || ir.NumElements(shape) > 1<<26 {
-			return nil
-		}
-		t := ir.NewTensor(loop.I32, shape...)
-		list := ir.Slice[int32](t)
-		for i := range list {
-			list[i] = int32(i)
-		}
-		memo[v] = t
-		return t
-	}
-	if v.Def == nil || !isMove(v.Def) {
-		return nil
-	}
-	in := make([]*ir.Tensor, len(v.Def.In))
-	for i, x := range v.Def.In {
-		if x.Const != nil && v.Def.Op == op.Gather {
-			in[i] = x.Const
-			continue
-		}
-		if v.Def.Op == op.Concat && isZeros(x) {
-			if in[i] = nowhere(x, b); in[i] == nil {
-				return nil
-			}
-			continue
-		}
-		if x.Const != nil {
-			return nil
-		}
-		if in[i] = places(x, src, b, memo); in[i] == nil {
-			return nil
-		}
-	}
-	return computed(v, b, in, memo)
-}
-
-// isZeros reports whether a value is what an image is padded with.
-func isZeros(v *ir.Value) bool {
-	if v.Def != nil && (v.Def.Op == op.Expand || v.Def.Op == op.Reshape) {
-		return isZeros(v.Def.In[0])
-	}
-	return v.Const != nil && v.Const.Elem == loop.F32 && len(bytes.Trim(v.Const.Data, "\x00")) == 0
-}
-
-// nowhere are the places of what is around an image.
-func nowhere(v *ir.Value, b sym.Binding) *ir.Tensor {
-	shape, err := ir.EvalShape(v.Shape, b)
-	if err != nil || ir.NumElements(shape) > 1<<26 {
-		return nil
-	}
-	t := ir.NewTensor(loop.I32, shape...)
-	for i := range ir.Slice[int32](t) {
-		ir.Slice[int32](t)[i] = -1
-	}
-	return t
-}
-
-// computed evaluates the node of a value of one output and remembers what it gives; nil if it cannot be evaluated.
-func computed(v *ir.Value, b sym.Binding, in []*ir.Tensor, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
-	out, err := v.Def.Eval(b, in)
-	if err != nil {
-		return nil
-	}
-	memo[v] = out[0]
-	return out[0]
-}
-
-// elements gives places as numbers; f32 elements hold them as bits.
-func elements(v, src *ir.Value, b sym.Binding) []int32 {
-	t := places(v, src, b, map[*ir.Value]*ir.Tensor{})
-	if t == nil || t.Len() == 0 {
-		return nil
-	}
-	return unsafe.Slice((*int32)(unsafe.Pointer(&t.Data[0])), t.Len())
 }
 
 // projection is the linear layer that v [windows, heads, rows, size] is columns of, the first of them, and from how many columns on the
@@ -323,25 +207,6 @@ func (w *windowed) source() bool {
 		}
 	}
 	return int64(len(w.table)) > w.m
-}
-
-// rootOf is the only value that v is made of by moves.
-func rootOf(v *ir.Value) *ir.Value {
-	if v.Def == nil || !isMove(v.Def) {
-		return v
-	}
-	var root *ir.Value
-	for i, x := range v.Def.In {
-		if x.Const != nil && v.Def.Op == op.Gather && i == 1 || v.Def.Op == op.Concat && isZeros(x) {
-			continue
-		}
-		r := rootOf(x)
-		if root != nil && r != root {
-			return nil
-		}
-		root = r
-	}
-	return root
 }
 
 // rows is how v permutes the rows of src within each entry of the batch, if that is what it does: row i of v is row rows[i] of src, or -1
@@ -452,15 +317,6 @@ func (w *windowed) end() *ir.Value {
 	return end
 }
 
-func allIn(n *ir.Node, set map[*ir.Value]bool) bool {
-	for i, v := range n.In {
-		if !set[v] && !(n.Op == op.Gather && i == 1) {
-			return false
-		}
-	}
-	return len(n.In) > 0
-}
-
 // joined reports whether the output's projection reads the heads of each row one behind the other.
 func (w *windowed) joined() bool {
 	x, y := w.out.In[0], w.n.Out[0]
@@ -513,30 +369,6 @@ func (w *windowed) mask() (*ir.Value, bool) {
 	return ir.ConstValue("", first), true
 }
 
-// constantUnder computes a value that depends on nothing but constants and the batch.
-func constantUnder(v *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.Tensor {
-	if v.Const != nil {
-		return v.Const
-	}
-	if t, ok := memo[v]; ok || v.Def == nil || len(memo) > 200 || len(v.Def.Out) != 1 {
-		return t
-	}
-	memo[v] = nil
-	if shape, err := ir.EvalShape(v.Shape, b); err != nil || ir.NumElements(shape) > 1<<24 {
-		return nil
-	}
-	in := make([]*ir.Tensor, len(v.Def.In))
-	for i, x := range v.Def.In {
-		if x == nil {
-			continue
-		}
-		if in[i] = constantUnder(x, b, memo); in[i] == nil {
-			return nil
-		}
-	}
-	return computed(v, b, in, memo)
-}
-
 func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 	p := ir.NewPatch(end.Def, w.lins[0], w.lins[1], w.lins[2], w.n, w.out)
 	shape := w.image.Shape
@@ -552,7 +384,7 @@ func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 			in[i] = p.Emit1(op.Linear, l.Attr, x, l.In[1], l.In[2], nil)
 			made[l] = in[i]
 		}
-		in[i] = w.turned(p, i, in[i])
+		in[i] = w.angle[i].turn(p.Emit1, in[i], w.attr.Heads, w.size[i])
 	}
 	table := ir.ConstValue("", ir.Ints(w.table, int64(len(w.table))/w.m, w.m))
 	operands := append(append(in[:], table, mask), around...)
@@ -561,20 +393,21 @@ func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 	return p.Replace(end, p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(end.Shape)}, y))
 }
 
-// turned is what cosine attention makes of a layer's rows.
-func (w *windowed) turned(p *ir.Patch, i int, rows *ir.Value) *ir.Value {
-	a, whole := w.angle[i], rows.Shape
+// turn is what cosine attention makes of rows [..., heads*d]; do makes a node's value.
+func (a angle) turn(do func(o *ir.Op, attr any, in ...*ir.Value) *ir.Value, rows *ir.Value, heads, d int64) *ir.Value {
 	if a == (angle{}) {
 		return rows
 	}
-	v := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{whole[0], whole[1], sym.Const(w.attr.Heads), sym.Const(w.attr.D)})}, rows)
+	whole := rows.Shape
+	apart := append(append([]sym.Dim{}, whole[:len(whole)-1]...), sym.Const(heads), sym.Const(d))
+	v := do(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(apart)}, rows)
 	if a.norm != nil {
-		v = p.Emit1(op.L2Norm, a.norm.Attr, v)
+		v = do(op.L2Norm, a.norm.Attr, v)
 	}
 	if a.factor != nil {
-		v = p.Emit1(op.Mul, nil, v, a.factor)
+		v = do(op.Mul, nil, v, a.factor)
 	}
-	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(whole)}, v)
+	return do(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(whole)}, v)
 }
 
 // around is what the layers make of the zeros around an image: their biases, and what cosine attention makes of those. None if no window
@@ -588,50 +421,17 @@ func (w *windowed) around() (rows []*ir.Value, ok bool) {
 		if c := w.parts[i]; c != nil {
 			weights, bias = c.w, c.bias
 		}
-		row := ir.NewTensor(loop.F32, weights.Const.Shape[1])
-		if bias != nil {
-			row = bias.Const
+		if bias == nil {
+			bias = filled(weights.Const.Shape[1], 0)
 		}
-		if row = w.turnedRow(i, row); row == nil {
+		if bias.Const == nil {
 			return nil, false
 		}
-		rows = append(rows, ir.ConstValue("", row))
+		row := w.angle[i].turn(folded, bias, w.attr.Heads, w.size[i])
+		if row == nil {
+			return nil, false
+		}
+		rows = append(rows, row)
 	}
 	return rows, true
-}
-
-// turnedRow is turned for one constant row; nil if it cannot be computed.
-func (w *windowed) turnedRow(i int, row *ir.Tensor) *ir.Tensor {
-	a := w.angle[i]
-	if row == nil || a == (angle{}) {
-		return row
-	}
-	v := &ir.Tensor{Elem: loop.F32, Shape: []int64{w.attr.Heads, w.attr.D}, Data: row.Data}
-	if a.norm != nil {
-		v = evaluated(op.L2Norm, a.norm.Attr, v)
-	}
-	if a.factor != nil && v != nil {
-		v = evaluated(op.Mul, nil, v, a.factor.Const)
-	}
-	if v == nil {
-		return nil
-	}
-	return &ir.Tensor{Elem: loop.F32, Shape: row.Shape, Data: v.Data}
-}
-
-// evaluated is the result of a node of constants; nil if there is none.
-func evaluated(o *ir.Op, attr any, in ...*ir.Tensor) *ir.Tensor {
-	values := make([]*ir.Value, len(in))
-	for i, t := range in {
-		values[i] = ir.ConstValue("", t)
-	}
-	n, err := ir.NewNode(o, attr, nil, values...)
-	if err != nil {
-		return nil
-	}
-	out, err := n.Eval(nil, in)
-	if err != nil {
-		return nil
-	}
-	return out[0]
 }

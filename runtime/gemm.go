@@ -74,7 +74,7 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	}
 }
 
-// callTile, callRow and callWalk are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
+// callTile, callRow, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
 // own; a call of a Go function that is not inlined has one.
 //
 //go:noinline

@@ -26,14 +26,17 @@ type Ptrs [maxBufs]Ptr
 // RowKernel works on a row of n elements.
 type RowKernel func(n int, p *Ptrs)
 
-// maxWalk is the most buffers of a walk kernel: the places of a window of 7 by 7 and their weights, a bias and the result.
-const maxWalk = 2*49 + 2
+// MaxTaps is the most places of a window that a walk kernel takes: 7 by 7. Each has weights, and there are a bias and the result.
+const (
+	MaxTaps = 49
+	maxWalk = 2*MaxTaps + 2
+)
 
 // WalkStep is how many places a walk kernel does at once.
 const WalkStep = 4
 
-// Walk is what a walk kernel is called with: rows of N elements at Places places, which are fewer than WalkStep or a multiple of it. From a place to the next, the buffers that
-// walk move on by In bytes if they are read and by Out if they are written.
+// Walk is what a walk kernel is called with: rows of N elements at Places places, which are fewer than WalkStep or a multiple of it. From
+// a place to the next, the buffers that walk move on by In bytes if they are read and by Out if they are written.
 type Walk struct {
 	N, Places, In, Out int
 	P                  [maxWalk]Ptr

@@ -5,18 +5,12 @@ package loop
 
 // Exp is e^x to about 1 ulp: x = n ln2 + r with ln2 in two parts (Cody and Waite), e^r = 1 + r + r²P(r), then a scaling by
 // 2^n that rounds once. Below -87.3, where results would be denormal, it is 0: a masked score costs no more than another.
-func (b *Builder) Exp(x Val) Val {
-	return b.expBelow(x, func(x Val) Val { return b.Do(Min, b.F(89), x) })
-}
+func (b *Builder) Exp(x Val) Val { return b.ExpDown(b.Do(Min, b.F(89), x)) }
 
-// ExpDown is Exp of x <= 0.
+// ExpDown is Exp of x <= 89.
 func (b *Builder) ExpDown(x Val) Val {
-	return b.expBelow(x, func(x Val) Val { return x })
-}
-
-func (b *Builder) expBelow(x Val, bound func(Val) Val) Val {
 	under := b.Do(Lt, x, b.F(-87.3))
-	x = bound(b.Do(Max, b.F(-87.3), x))
+	x = b.Do(Max, b.F(-87.3), x)
 	n := b.Do(Round, b.Mul(x, b.F(1.4426950216293335)))
 	r := b.FMA(n, b.F(-0.693359375), x)
 	r = b.FMA(n, b.F(0.00021219444170128554), r)

@@ -53,6 +53,13 @@ func init() {
 	})
 }
 
+// undecided reports whether neither that two sizes are equal nor the contrary can be shown, and no fact about one symbol would decide it.
+func undecided(a, b sym.Dim) bool {
+	var fact *ir.Unify
+	err := ir.Equal(a, b)
+	return err != nil && !errors.As(err, &fact) && b.Same(a) == sym.Unknown
+}
+
 // agree takes it as a fact, checked when the program runs, that a tensor has the sizes of shape on all axes but one, where neither
 // that nor the contrary can be shown: an image whose size is a multiple of what a detector halves, for example.
 func agree(c *ir.Import, v *ir.Value, shape []sym.Dim, but int) (*ir.Value, error) {
@@ -62,8 +69,7 @@ func agree(c *ir.Import, v *ir.Value, shape []sym.Dim, but int) (*ir.Value, erro
 	starts, sizes, steps := whole(v.Shape)
 	changed := false
 	for a, d := range v.Shape {
-		var fact *ir.Unify
-		if err := ir.Equal(shape[a], d); a == but || err == nil || errors.As(err, &fact) || d.Same(shape[a]) != sym.Unknown {
+		if a == but || !undecided(shape[a], d) {
 			continue
 		}
 		why := "the sizes at " + c.From

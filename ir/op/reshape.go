@@ -60,21 +60,17 @@ func readReshape(c *ir.Import) error {
 	return c.Return1(reshape(c, v, shape))
 }
 
-// asMany takes it as a fact, checked when the program runs, that v has n elements, where neither that nor the contrary can be shown.
+// asMany is v, flat and cut to n elements where it is not known whether it has as many; see agree.
 func asMany(c *ir.Import, v *ir.Value, n sym.Dim) (*ir.Value, error) {
 	total := sym.Product(v.Shape)
-	var fact *ir.Unify
-	if err := ir.Equal(total, n); err == nil || errors.As(err, &fact) || total.Same(n) != sym.Unknown {
+	if !undecided(total, n) {
 		return v, nil
 	}
-	why := "the sizes at " + c.From
-	c.Graph.Requires = append(c.Graph.Requires, ir.Require{Small: total, Large: n, Why: why}, ir.Require{Small: n, Large: total, Why: why})
 	flat, err := reshape(c, v, []sym.Dim{total})
 	if err != nil {
 		return nil, err
 	}
-	starts, _, steps := whole(flat.Shape)
-	return slice(c, flat, starts, []sym.Dim{n}, steps)
+	return agree(c, flat, []sym.Dim{n}, -1)
 }
 
 func missing(ok bool, what string) error {

@@ -3,6 +3,7 @@ package amd64
 import (
 	"fmt"
 
+	"mmc/codegen"
 	"mmc/ir/loop"
 )
 
@@ -12,16 +13,6 @@ import (
 //
 // A window is a chain of FMAs as long as it has places, so four rows are worked on in turns: those of four places or, where there are
 // fewer places, four registers of lanes of one place.
-
-const walkStep = 4 // rt.WalkStep
-
-// Offsets in rt.Walk.
-const (
-	walkPlaces = 8
-	walkIn     = 16
-	walkOut    = 24
-	walkPtrs   = 32
-)
 
 // walk is what a rowEmitter knows of a walk kernel.
 type walk struct {
@@ -54,9 +45,9 @@ func (w *asm) walkKernel(t target, name string, k *loop.Kernel) bool {
 func (e *rowEmitter) walkLoops(name string) {
 	e.header(name, "rows of n elements", "w *rt.Walk", 8)
 	e.i("MOVQ", "w+0(FP)", "DI")
-	e.i("MOVQ", fmt.Sprintf("%d(DI)", walkIn), "R8")
+	e.i("MOVQ", fmt.Sprintf("%d(DI)", codegen.WalkIn), "R8")
 	e.i("LEAQ", "(R8)(R8*2)", "R9")
-	e.i("MOVQ", fmt.Sprintf("%d(DI)", walkOut), "R10")
+	e.i("MOVQ", fmt.Sprintf("%d(DI)", codegen.WalkOut), "R10")
 	e.i("LEAQ", "(R10)(R10*2)", "R11")
 	e.i("MOVQ", "(DI)", "CX")
 	e.i("XORQ", "R15", "R15")
@@ -64,9 +55,9 @@ func (e *rowEmitter) walkLoops(name string) {
 	if e.t.wide {
 		lanes = 16
 	}
-	e.i("CMPQ", fmt.Sprintf("%d(DI)", walkPlaces), fmt.Sprintf("$%d", walkStep))
+	e.i("CMPQ", fmt.Sprintf("%d(DI)", codegen.WalkPlaces), fmt.Sprintf("$%d", codegen.WalkStep))
 	e.i("JLT", "few")
-	e.walk.rows = walkStep
+	e.walk.rows = codegen.WalkStep
 	e.i("SUBQ", fmt.Sprintf("$%d", lanes), "CX")
 	e.lanes("many", lanes, 1)
 	e.walkTail("many", lanes)
@@ -74,10 +65,10 @@ func (e *rowEmitter) walkLoops(name string) {
 	e.label("few")
 	kept := e.walk.kept
 	e.walk.kept, e.walk.wide = nil, true
-	e.i("SUBQ", fmt.Sprintf("$%d", walkStep*lanes), "CX")
-	e.lanes("wide", lanes, walkStep)
+	e.i("SUBQ", fmt.Sprintf("$%d", codegen.WalkStep*lanes), "CX")
+	e.lanes("wide", lanes, codegen.WalkStep)
 	e.walk.rows, e.walk.wide = 1, false
-	e.i("ADDQ", fmt.Sprintf("$%d", (walkStep-1)*lanes), "CX")
+	e.i("ADDQ", fmt.Sprintf("$%d", (codegen.WalkStep-1)*lanes), "CX")
 	e.lanes("few1", lanes, 1)
 	e.walkTail("few1", lanes)
 	e.walk.kept = kept
@@ -118,14 +109,14 @@ func (e *rowEmitter) places(label string) {
 	for _, v := range e.walk.kept {
 		e.sharedLoad(v, rows)
 	}
-	e.i("MOVQ", fmt.Sprintf("%d(DI)", walkPlaces), "SI")
+	e.i("MOVQ", fmt.Sprintf("%d(DI)", codegen.WalkPlaces), "SI")
 	e.i("MOVQ", "R15", "DX")
 	e.i("MOVQ", "R15", "BX")
 	e.label(label + "place")
 	e.inTurns(rows)
 	step := 1
 	if e.walk.rows > 1 && !e.walk.wide {
-		step = walkStep
+		step = codegen.WalkStep
 	}
 	e.i("LEAQ", fmt.Sprintf("(DX)(R8*%d)", step), "DX")
 	e.i("LEAQ", fmt.Sprintf("(BX)(R10*%d)", step), "BX")
@@ -192,7 +183,7 @@ func (e *rowEmitter) walkAddr(buf int) string {
 	}
 	if !e.walk.based {
 		e.i("MOVQ", at, base)
-		e.i("ADDQ", fmt.Sprintf("%d(DI)", walkPtrs+8*buf), base)
+		e.i("ADDQ", fmt.Sprintf("%d(DI)", codegen.WalkPtrs+8*buf), base)
 	}
 	switch {
 	case e.walk.row == 0 || !b.Walk && !e.walk.wide:

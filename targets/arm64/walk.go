@@ -3,6 +3,7 @@ package arm64
 import (
 	"fmt"
 
+	"mmc/codegen"
 	"mmc/ir/loop"
 )
 
@@ -12,16 +13,6 @@ import (
 //
 // A window is a chain of FMAs as long as it has places, so four rows are worked on in turns: those of four places or, where there are
 // fewer places, four registers of lanes of one place. The last lanes of a row are done one by one.
-
-const walkStep = 4 // rt.WalkStep
-
-// Offsets in rt.Walk.
-const (
-	walkPlaces = 8
-	walkIn     = 16
-	walkOut    = 24
-	walkPtrs   = 32
-)
 
 // walk is what a rowEmitter knows of a walk kernel.
 type walk struct {
@@ -58,14 +49,14 @@ func (e *rowEmitter) walkLoops(name string) {
 		e.i("MOVD", "$consts<>(SB)", "R19")
 	}
 	e.i("MOVD", "w+0(FP)", "R0")
-	e.i("MOVD", fmt.Sprintf("%d(R0)", walkIn), "R6")
-	e.i("MOVD", fmt.Sprintf("%d(R0)", walkOut), "R7")
-	e.i("MOVD", fmt.Sprintf("%d(R0)", walkPlaces), "R3")
+	e.i("MOVD", fmt.Sprintf("%d(R0)", codegen.WalkIn), "R6")
+	e.i("MOVD", fmt.Sprintf("%d(R0)", codegen.WalkOut), "R7")
+	e.i("MOVD", fmt.Sprintf("%d(R0)", codegen.WalkPlaces), "R3")
 	e.i("MOVD", "(R0)", "R1")
 	e.i("MOVD", "$0", "R2")
-	e.i("CMP", fmt.Sprintf("$%d", walkStep), "R3")
+	e.i("CMP", fmt.Sprintf("$%d", codegen.WalkStep), "R3")
 	e.i("BLT", "few")
-	e.walk.rows = walkStep
+	e.walk.rows = codegen.WalkStep
 	e.i("SUBS", "$4", "R1", "R1")
 	e.lanes("many", 4)
 	e.i("ADDS", "$4", "R1", "R1")
@@ -73,10 +64,10 @@ func (e *rowEmitter) walkLoops(name string) {
 	e.label("few")
 	kept := e.walk.kept
 	e.walk.kept, e.walk.wide = nil, true
-	e.i("SUBS", fmt.Sprintf("$%d", 4*walkStep), "R1", "R1")
-	e.lanes("wide", 4*walkStep)
+	e.i("SUBS", fmt.Sprintf("$%d", 4*codegen.WalkStep), "R1", "R1")
+	e.lanes("wide", 4*codegen.WalkStep)
 	e.walk.rows, e.walk.wide = 1, false
-	e.i("ADDS", fmt.Sprintf("$%d", 4*(walkStep-1)), "R1", "R1")
+	e.i("ADDS", fmt.Sprintf("$%d", 4*(codegen.WalkStep-1)), "R1", "R1")
 	e.lanes("few1", 4)
 	e.i("ADDS", "$4", "R1", "R1")
 	e.ones("few1one")
@@ -119,14 +110,14 @@ func (e *rowEmitter) places(label string) {
 	for _, v := range e.walk.kept {
 		e.sharedLoad(v, rows)
 	}
-	e.i("MOVD", fmt.Sprintf("%d(R0)", walkPlaces), "R3")
+	e.i("MOVD", fmt.Sprintf("%d(R0)", codegen.WalkPlaces), "R3")
 	e.i("MOVD", "R2", "R4")
 	e.i("MOVD", "R2", "R5")
 	e.label(label + "place")
 	e.inTurns(rows)
 	step, shift := 1, ""
 	if e.walk.rows > 1 && !e.walk.wide {
-		step, shift = walkStep, "<<2"
+		step, shift = codegen.WalkStep, "<<2"
 	}
 	e.i("ADD", "R6"+shift, "R4", "R4")
 	e.i("ADD", "R7"+shift, "R5", "R5")
@@ -138,7 +129,7 @@ func (e *rowEmitter) places(label string) {
 
 // inTurns prints the kernel for some rows.
 func (e *rowEmitter) inTurns(rows []map[loop.Val]int) {
-	e.rowOffsets("R4", "R6")
+	e.rowOffsets()
 	for _, t := range e.k.InTurns(len(rows), e.walk.wide, e.walk.kept) {
 		if t.Row == loop.AllRows {
 			e.sharedLoad(t.V, rows)
@@ -153,14 +144,14 @@ func (e *rowEmitter) inTurns(rows []map[loop.Val]int) {
 	}
 }
 
-// rowOffsets puts the bytes before the lanes of the rows in R8 … R11: from is that of the first, step the distance of places.
-func (e *rowEmitter) rowOffsets(from, step string) {
-	e.i("MOVD", from, "R8")
+// rowOffsets puts the bytes before the lanes of the rows that are read in R8 … R11.
+func (e *rowEmitter) rowOffsets() {
+	by := "R6"
+	if e.walk.wide {
+		by = "$16"
+	}
+	e.i("MOVD", "R4", "R8")
 	for row := 1; row < e.walk.rows; row++ {
-		by := step
-		if e.walk.wide {
-			by = "$16"
-		}
 		e.i("ADD", by, fmt.Sprintf("R%d", 7+row), fmt.Sprintf("R%d", 8+row))
 	}
 }
@@ -216,7 +207,7 @@ func (e *rowEmitter) walkStore(x, buf int) {
 func (e *rowEmitter) walkAddr(buf int) int {
 	b := e.k.Bufs[buf]
 	if !e.walk.based {
-		e.i("MOVD", fmt.Sprintf("%d(R0)", walkPtrs+8*buf), "R12")
+		e.i("MOVD", fmt.Sprintf("%d(R0)", codegen.WalkPtrs+8*buf), "R12")
 	}
 	switch {
 	case b.Walk && !b.Out:
