@@ -23,8 +23,9 @@ type Tile struct {
 	Acc   int           // 96
 	Rows  int           // 104: for kernels that take any number
 	Cols  int           // 112: panels, likewise
-	Next  uintptr       // 120: what will be read soon, perhaps past the end of B; kernels may prefetch a line of it every four steps of k
+	Next  uintptr       // 120: what will be read soon of the first panel, perhaps past the end of B; kernels may prefetch it
 	Relu  int           // 128: not 0: max(0, x) at the end
+	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
 	at    int           // the row that C and Res are at
 }
 
@@ -62,11 +63,13 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 		for p := p0; p < p1; p += g.Panels {
 			np := min(g.Panels, p1-p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
-			heights := (r1 - r0 + g.Rows - 1) / g.Rows
+			heights := CeilDiv(r1-r0, g.Rows)
+			ahead := t.after(p0, p+np, p1, k, kc)
+			u.Pace = pace(heights)
 			for r, i := r0, 0; i < heights; i++ {
 				h := (r1 - r + heights - i - 1) / (heights - i)
 				u.rows(t, r, h, k)
-				u.Next = t.next(k, u.K, p+np, p1, p0, kc, i)
+				u.Next = ahead + uintptr(u.K*i/heights*Lanes*4)
 				callTile(g.Tiles[h][np], u)
 				r += h
 			}
@@ -118,14 +121,21 @@ func (u *Tile) rows(t *Tile, r, h, k int) {
 	u.at, u.Rows = r, h
 }
 
-// next is what the kernel call of row tile i should prefetch: a quarter of a panel of the group that follows. Not
-// a pointer: it may lie outside the matrix, where the collector must not look.
-func (t *Tile) next(k, depth, p, p1, p0, kc, i int) uintptr {
-	if p >= p1 && k+depth < t.K {
-		p, k = p0, k+kc
+// after is where the panels begin that are read after those before p: with the same steps of k, with the next ones or, at the end, by the
+// next task. Not a pointer: it may lie outside the matrix, where the collector must not look.
+func (t *Tile) after(p0, p, p1, k, depth int) uintptr {
+	switch last := k+depth >= t.K; {
+	case p >= p1 && last:
+		k = 0
+	case p >= p1:
+		p, k = p0, k+depth
 	}
-	return uintptr(t.B) + uintptr((p+i/4)*t.BStep+(k+i%4*(depth/4))*Lanes*4)
+	return uintptr(t.B) + uintptr(p*t.BStep+k*Lanes*4)
 }
+
+// pace is how many bytes of each panel to come a call prefetches every four steps of k, so that as many calls as there are blocks of
+// rows bring in all of it evenly: in a burst, or twice, it costs more than it saves.
+func pace(calls int) int { return min(CeilDiv(4*Lanes*4, max(1, calls)), 128) }
 
 func b2i(b bool) int {
 	if b {

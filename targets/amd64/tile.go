@@ -4,7 +4,7 @@ import "fmt"
 
 // Tile kernels: C[rows, panels*16] = A B (+ Bias) (+ Res), or max(0, that). Registers: DI the arguments, CX steps of k left, AX the stride of A,
 // R8 … R12 rows 0, 3, 6, 9, 12 of A, BX the first panel, DX the step between at most three panels, R15 what to prefetch for the
-// next call. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
+// next calls and SI the pace. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
 
 var rowBase = []string{"R8", "R9", "R10", "R11", "R12"}
 
@@ -16,6 +16,11 @@ func rowAddr(r, k int) string {
 // panelAddr is row k of panel p; off is for the second half of it.
 func panelAddr(p, k, off int) string {
 	return fmt.Sprintf("%d(BX)%s", k*64+off, []string{"", "(DX*1)", "(DX*2)"}[p])
+}
+
+// nextAddr is what the next calls will read of panel p.
+func nextAddr(p, off int) string {
+	return fmt.Sprintf("%d(R15)%s", off, []string{"", "(DX*1)", "(DX*2)"}[p])
 }
 
 // tileRegs lays the registers of a tile out: halves is how many registers hold sixteen lanes.
@@ -65,6 +70,7 @@ func (w *asm) tile(t target, name string, rows, panels int) {
 		w.i("ADDQ", "AX", rowBase[i])
 	}
 	w.start(t, r)
+	w.i("MOVQ", "136(DI)", "SI")
 	w.i("SUBQ", "$4", "CX")
 	w.i("JLT", "rest")
 	w.i("PCALIGN", "$64")
@@ -72,8 +78,11 @@ func (w *asm) tile(t target, name string, rows, panels int) {
 	for k := range 4 {
 		w.tileStep(t, r, k)
 	}
-	w.i("PREFETCHT1", "(R15)")
-	w.i("ADDQ", "$64", "R15")
+	for p := range r.panels {
+		w.i("PREFETCHT1", nextAddr(p, 0))
+		w.i("PREFETCHT1", nextAddr(p, 64))
+	}
+	w.i("ADDQ", "SI", "R15")
 	w.advance(r, 4)
 	w.i("SUBQ", "$4", "CX")
 	w.i("JGE", "by4")

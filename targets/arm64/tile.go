@@ -3,7 +3,7 @@ package arm64
 import "fmt"
 
 // Tile kernels: C[rows, 16] = A B (+ Bias) (+ Res). Registers of the loop: R0 the arguments, R1 steps of k left, R2 … R7 rows of
-// A, R8 the panel, R9 what to prefetch for the next call. After it: R2 rows of C and R3 their stride, R4 bias, R5 rows of Res and
+// A, R8 the panel, R9 what to prefetch for the next calls, R10 the pace. After it: R2 rows of C and R3 their stride, R4 bias, R5 rows of Res and
 // R6 their stride, R7 valid columns, R8 … R12 for copies. Vector registers: the accumulators from V0 on, then one register a row
 // of A with four steps of k, then those of B.
 
@@ -33,6 +33,7 @@ func (w *asm) tile(name string, rows int) {
 		w.i("ADD", "R10", fmt.Sprintf("R%d", r+1), fmt.Sprintf("R%d", r+2))
 	}
 	w.start(t)
+	w.i("MOVD", "136(R0)", "R10")
 	w.i("SUBS", "$4", "R1", "R1")
 	w.i("BLT", "rest")
 	w.label("by4")
@@ -43,7 +44,8 @@ func (w *asm) tile(name string, rows int) {
 		w.tileStep(t, k, k)
 	}
 	w.i("PRFM", "(R9)", "PLDL2KEEP")
-	w.i("ADD", "$64", "R9")
+	w.i("PRFM", "64(R9)", "PLDL2KEEP")
+	w.i("ADD", "R10", "R9")
 	w.i("ADD", "$256", "R8")
 	w.i("SUBS", "$4", "R1", "R1")
 	w.i("BGE", "by4")
