@@ -22,10 +22,11 @@ func joinTransposes(c *Context, n *ir.Node) *ir.Patch {
 	return simplifyTranspose(c, n)
 }
 
-// imageLast is the image with the channels last of which v is the transposition, or nil.
+// imageLast is the image with the channels last of which v is the transposition, or nil. Images of one axis look like any rows: they must
+// come of a convolution.
 func imageLast(v *ir.Value) *ir.Value {
 	t := by(v, op.Transpose)
-	if t == nil || len(v.Shape) < 4 {
+	if t == nil || len(v.Shape) < 3 || len(v.Shape) == 3 && !convolved(t.In[0], maxChain) {
 		return nil
 	}
 	perm := t.Attr.(op.TransposeAttr).Perm.List()
@@ -44,6 +45,28 @@ func imageLast(v *ir.Value) *ir.Value {
 	return t.In[0]
 }
 
+// maxChain is the most elementwise operators that are passed on the way to a convolution.
+const maxChain = 8
+
+// convolved reports whether v is what a convolution makes, perhaps with elementwise operators after it.
+func convolved(v *ir.Value, most int) bool {
+	n := v.Def
+	switch {
+	case n == nil || most == 0:
+		return false
+	case n.Op == op.MatMul:
+		return by(n.In[0], op.Patches) != nil
+	case n.Op.Elem == nil:
+		return n.Op == op.Depthwise
+	}
+	for _, x := range n.In {
+		if ir.SameShape(x.Shape, v.Shape) && convolved(x, most-1) {
+			return true
+		}
+	}
+	return false
+}
+
 // second puts the channels of an image second again.
 func second(p *ir.Patch, v *ir.Value) *ir.Value {
 	perm := []int64{0, int64(len(v.Shape) - 1)}
@@ -55,7 +78,7 @@ func second(p *ir.Patch, v *ir.Value) *ir.Value {
 
 // sinkElementwise computes an elementwise operator of images on the images with the channels last; other operands must be small.
 func sinkElementwise(_ *Context, n *ir.Node) *ir.Patch {
-	if n.Op.Elem == nil || len(n.Out[0].Shape) < 4 {
+	if n.Op.Elem == nil || len(n.Out[0].Shape) < 3 {
 		return nil
 	}
 	out := n.Out[0].Shape

@@ -24,6 +24,23 @@ func columns(v *ir.Value, size sym.Dim) []float32 {
 	return ir.Slice[float32](v.Const)
 }
 
+// columnFactors is v as a constant of one entry a column of the weights w. One number for all of them is enough if nothing else reads w, which
+// would be there twice.
+func (c *Context) columnFactors(v, w *ir.Value) []float32 {
+	if s := columns(v, w.Shape[1]); s != nil {
+		return s
+	}
+	n, ok := w.Shape[1].Const()
+	if !ok || v.Const == nil || v.Elem != loop.F32 || v.Const.Len() != 1 || len(c.Users(w)) != 1 {
+		return nil
+	}
+	s := make([]float32, n)
+	for i := range s {
+		s[i] = ir.Slice[float32](v.Const)[0]
+	}
+	return s
+}
+
 // weighted is the product with constant weights that v is, alone or with a bias of constants.
 func (c *Context) weighted(v *ir.Value) (prod *ir.Node, add *ir.Node, bias []float32) {
 	if a := by(v, op.Add); a != nil && c.Only(a.Out[0]) != nil {
@@ -56,7 +73,7 @@ func scaleProduct(c *Context, n *ir.Node) *ir.Patch {
 		if prod == nil || !ir.SameShape(o[0].Shape, n.Out[0].Shape) {
 			continue
 		}
-		s := columns(o[1], prod.In[1].Shape[1])
+		s := c.columnFactors(o[1], prod.In[1])
 		if s == nil {
 			continue
 		}
