@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures models beside ONNX Runtime and, where it is installed, OpenVINO: the same inputs, the same cores, one run.
 
-usage: families.py [--threads 1,2] [--batch N] [--runs N] [--json FILE] DIR…
-DIR holds model.onnx and test_data_set_0, whose inputs are used; --batch repeats them along their first axis.
+usage: families.py [--threads 1,2] [--batch N] [--set N] [--runs N] [--json FILE] DIR…
+DIR holds model.onnx and test_data_set_0, whose inputs are used, or set N's; --batch repeats them along their first axis.
 --json adds the figures of one thread to a file, as docs/models.md wants them.
 needs: go, taskset, pip install onnxruntime numpy [openvino]
 Rounds alternate between the engines; the figure is the least of the rounds' medians, in ms.
@@ -84,6 +84,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--threads", default="1,2")
     p.add_argument("--batch", type=int, default=1)
+    p.add_argument("--set", type=int, default=0)
     p.add_argument("--runs", type=int, default=9)
     p.add_argument("--json")
     p.add_argument("dirs", nargs="+")
@@ -104,7 +105,7 @@ def main():
         found = json.load(open(a.json))
     for d in a.dirs:
         name, files = os.path.basename(os.path.normpath(d)), {}
-        for f in sorted(glob.glob(os.path.join(d, "test_data_set_0", "input_*.pb"))):
+        for f in sorted(glob.glob(os.path.join(d, f"test_data_set_{a.set}", "input_*.pb"))):
             n, v = tensor(f)
             if a.batch > 1 and v.ndim:
                 v = np.concatenate([v] * a.batch)
@@ -126,7 +127,7 @@ def main():
                     except subprocess.CalledProcessError:
                         theirs[n].append(float("inf"))
             best = {n: min(v) for n, v in theirs.items()}
-            print(f"| {name} | {t} | {a.batch} | {min(ours):.3f} | " + " | ".join(f"{v:.3f}" for v in best.values()) +
+            print(f"| {name}{f', set {a.set}' if a.set else ''} | {t} | {a.batch} | {min(ours):.3f} | " + " | ".join(f"{v:.3f}" for v in best.values()) +
                   f" | {min(ours) / min(best.values()):.3f} |", flush=True)
             if t == 1 and a.batch == 1:
                 found[name] = {"Ours": round(min(ours), 4), "ORT": round(best["ONNX Runtime"], 4)}

@@ -26,10 +26,11 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.HeadStep(a.E))))
 	c.arg("Out", viewExpr(rows(n.Out[0], l.define(n.Out[0]), 0, a.E)))
 	c.arg("Rows", mem(l.buffer(table)))
-	if len(n.In) == 8 {
-		around := Expr{Type: "[3]rt.Ptr"}
-		for i, at := range []int64{a.QAt, a.KAt, a.VAt} {
-			around.List = append(around.List, Field{"", mem(contiguous(l.buffer(n.In[5+i]), n.In[5+i].Shape).shifted(sym.Const(at), 4))})
+	if len(n.In) == 7 {
+		around := Expr{Type: "[2]rt.Ptr"}
+		for i, at := range []int64{a.KAt, a.VAt} {
+			v := n.In[5+i]
+			around.List = append(around.List, Field{"", mem(contiguous(l.buffer(v), v.Shape).shifted(sym.Const(at), 4))})
 		}
 		c.arg("Around", around)
 	}

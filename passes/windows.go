@@ -410,14 +410,14 @@ func (a angle) turn(do func(o *ir.Op, attr any, in ...*ir.Value) *ir.Value, rows
 	return do(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(whole)}, v)
 }
 
-// around is what the layers make of the zeros around an image: their biases, and what cosine attention makes of those. None if no window
-// reaches there.
+// around is what the layers of keys and values make of the zeros around an image: their biases, and what cosine attention makes of those.
+// None if no window reaches there.
 func (w *windowed) around() (rows []*ir.Value, ok bool) {
 	if w.count == int64(len(w.table)) {
 		return nil, true
 	}
-	for i, l := range w.lins {
-		weights, bias := l.In[1], l.In[2]
+	for i := 1; i < len(w.lins); i++ {
+		weights, bias := w.lins[i].In[1], w.lins[i].In[2]
 		if c := w.parts[i]; c != nil {
 			weights, bias = c.w, c.bias
 		}

@@ -21,7 +21,7 @@ type Attention struct {
 	// Rows[n*M+r], an int64, of the image. Batch strides are of images then, the mask's of windows; M is S.
 	Windows int
 	Rows    Ptr
-	Around  [3]Ptr // a row of Q, K and V where Rows has -1: what windows have around the image
+	Around  [2]Ptr // a row of K and V where Rows has -1: what windows have around the image
 }
 
 // Attention runs the operator.
@@ -54,8 +54,9 @@ func (a *Attention) row(v *View, around Ptr, image, h int, at int64) Ptr {
 	return v.at(image, h, int(at))
 }
 
-// windowTask is attentionTask for one head of one window: the window's rows are gathered from the image and the result's rows go back to
-// where they came from, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021).
+// windowTask is attentionTask for one head of one window. Rows of the window that follow each other in the image, a line of it, are worked on
+// together where they are, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021). Rows around the
+// image are keys and values alone.
 func (s *Session) windowTask(worker, i int) {
 	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
 	parts := a.splits(s.threads())
@@ -65,29 +66,23 @@ func (s *Session) windowTask(worker, i int) {
 	b, h := i/parts/a.Heads, i/parts%a.Heads
 	image, window := b/a.Windows, b%a.Windows
 	rows := unsafe.Slice((*int64)(At(a.Rows, window*a.M*8)), a.M)
-	sp, ep := (a.S+Lanes-1)/Lanes, (a.E+Lanes-1)/Lanes
-	ld := sp*Lanes + Lanes
-	qn, kn, vn := a.M*a.D, sp*Lanes*a.D, ep*Lanes*a.S
-	mem := w.scratchFor(qn + kn + vn + a.M*(ld+ep*Lanes))
-	q, kp, vp := mem[:qn], mem[qn:qn+kn], mem[qn+kn:qn+kn+vn]
-	scores := mem[qn+kn+vn : qn+kn+vn+a.M*ld]
-	out := mem[qn+kn+vn+a.M*ld:]
-	for r, at := range rows {
-		copy(q[r*a.D:(r+1)*a.D], unsafe.Slice((*float32)(a.row(&a.Q, a.Around[0], image, h, at)), a.D))
-	}
-	g.packWindow(w, a, kp, vp, rows, image, h)
-	t := Tile{K: a.D, A: Ptr(unsafe.SliceData(q)), LDA: a.D * 4, B: Ptr(unsafe.SliceData(kp)), BStep: a.D * Lanes * 4,
-		C: Ptr(unsafe.SliceData(scores)), LDC: ld * 4}
-	g.block(w, &t, a.S, 0, a.M, 0, sp)
-	s.softmaxRows(w, b, h, 0, a.M, ld, scores)
-	t = Tile{K: a.S, A: Ptr(unsafe.SliceData(scores)), LDA: ld * 4, B: Ptr(unsafe.SliceData(vp)), BStep: a.S * Lanes * 4,
-		C: Ptr(unsafe.SliceData(out)), LDC: ep * Lanes * 4}
-	g.block(w, &t, a.E, 0, a.M, 0, ep)
-	for r, at := range rows {
-		if at >= 0 {
-			copy(unsafe.Slice((*float32)(a.Out.at(image, h, int(at))), a.E), out[r*ep*Lanes:])
+	p := a.panels(w, 2*g.Rows)
+	g.packWindow(w, a, p.keys, p.values, rows, image, h)
+	for r, n := 0, 0; r < a.M; r += n {
+		n = inLine(rows[r:], 2*g.Rows)
+		if at := int(rows[r]); at >= 0 {
+			s.attend(w, &p, window, h, r, n, a.Q.at(image, h, at), a.Out.at(image, h, at))
 		}
 	}
+}
+
+// inLine is how many of some rows, at most most, follow each other in the image or are around it.
+func inLine(rows []int64, most int) int {
+	n := 1
+	for n < min(most, len(rows)) && (rows[n] == rows[n-1]+1 && rows[n-1] >= 0 || rows[n] < 0 && rows[n-1] < 0) {
+		n++
+	}
+	return n
 }
 
 // packWindow packs a window's keys and values.
@@ -95,13 +90,13 @@ func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int6
 	for p := 0; p < len(rows); p += Lanes {
 		n := min(Lanes, len(rows)-p)
 		for c, at := range rows[p : p+n] {
-			w.panel.From[c] = a.row(&a.K, a.Around[1], image, h, at)
+			w.panel.From[c] = a.row(&a.K, a.Around[0], image, h, at)
 		}
 		g.columns(w, kp[p*a.D:(p+Lanes)*a.D], n)
 	}
 	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
 	for r, at := range rows {
-		v := a.row(&a.V, a.Around[2], image, h, at)
+		v := a.row(&a.V, a.Around[1], image, h, at)
 		for e := 0; e < a.E; e += Lanes {
 			to := vp[(e/Lanes*a.S+r)*Lanes:][:Lanes]
 			if e+Lanes <= a.E {
@@ -124,41 +119,47 @@ func (s *Session) attentionTask(worker, i int) {
 	parts := a.splits(s.threads())
 	part := i % parts
 	b, h := i/parts/a.Heads, i/parts%a.Heads
-	sp, ep := (a.S+Lanes-1)/Lanes, (a.E+Lanes-1)/Lanes
-	ld := sp*Lanes + Lanes // one vector more than a multiple, so that rows do not fall on one cache set
 	step := g.Rows * 2
-	mem := w.scratchFor(sp*Lanes*a.D + ep*Lanes*a.S + step*ld)
-	kp, rest := mem[:sp*Lanes*a.D], mem[sp*Lanes*a.D:]
-	vp, scores := rest[:ep*Lanes*a.S], rest[ep*Lanes*a.S:]
-	g.packKeys(w, kp, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
-	g.pack(w, vp, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
+	p := a.panels(w, step)
+	g.packKeys(w, p.keys, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
+	g.pack(w, p.values, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
 	r1 := a.M * (part + 1) / parts
 	for r := a.M * part / parts; r < r1; r += step {
-		n := min(step, r1-r)
-		t := Tile{K: a.D, A: a.Q.at(b, h, r), LDA: a.Q.Row * 4, B: Ptr(unsafe.SliceData(kp)), BStep: a.D * Lanes * 4,
-			C: Ptr(unsafe.SliceData(scores)), LDC: ld * 4}
-		g.block(w, &t, a.S, 0, n, 0, sp)
-		s.softmaxRows(w, b, h, r, n, ld, scores)
-		t = Tile{K: a.S, A: Ptr(unsafe.SliceData(scores)), LDA: ld * 4, B: Ptr(unsafe.SliceData(vp)), BStep: a.S * Lanes * 4,
-			C: a.Out.at(b, h, r), LDC: a.Out.Row * 4}
-		g.block(w, &t, a.E, 0, n, 0, ep)
+		s.attend(w, &p, b, h, r, min(step, r1-r), a.Q.at(b, h, r), a.Out.at(b, h, r))
 	}
 }
 
-func (s *Session) softmaxRows(w *worker, b, h, r, n, ld int, scores []float32) {
-	a := &s.att
+// headPanels are one head's keys [panel][D][16] and values [panel][S][16], and room for the scores of a few rows, ld floats each.
+type headPanels struct {
+	keys, values, scores []float32
+	ld                   int
+}
+
+// panels is room for a head's, with scores for some rows.
+func (a *Attention) panels(w *worker, rows int) (p headPanels) {
+	sp, ep := CeilDiv(a.S, Lanes), CeilDiv(a.E, Lanes)
+	p.ld = sp*Lanes + Lanes // one vector more than a multiple, so that rows do not fall on one cache set
+	keys, values := sp*Lanes*a.D, ep*Lanes*a.S
+	mem := w.scratchFor(keys + values + rows*p.ld)
+	p.keys, p.values, p.scores = mem[:keys], mem[keys:keys+values], mem[keys+values:]
+	return p
+}
+
+// attend does n rows of a head from row r on: their scores, the softmax, the product with the values. b is the mask's batch entry.
+func (s *Session) attend(w *worker, p *headPanels, b, h, r, n int, q, out Ptr) {
+	a, g := &s.att, &s.k.Gemm
+	scores := Ptr(unsafe.SliceData(p.scores))
+	t := Tile{K: a.D, A: q, LDA: a.Q.Row * 4, B: Ptr(unsafe.SliceData(p.keys)), BStep: a.D * Lanes * 4, C: scores, LDC: p.ld * 4}
+	g.block(w, &t, a.S, 0, n, 0, CeilDiv(a.S, Lanes))
 	kernel := s.k.Rows[a.Softmax]
 	for i := range n {
-		row := Ptr(&scores[i*ld])
-		w.ptrs[0] = row
+		row := At(scores, i*p.ld*4)
+		w.ptrs[0], w.ptrs[1] = row, row
 		if a.Mask.P != nil {
-			if a.Windows > 0 {
-				b %= a.Windows
-			}
 			w.ptrs[1], w.ptrs[2] = a.Mask.at(b, h, r+i), row
-		} else {
-			w.ptrs[1] = row
 		}
 		callRow(kernel, a.S, &w.ptrs)
 	}
+	t = Tile{K: a.S, A: scores, LDA: p.ld * 4, B: Ptr(unsafe.SliceData(p.values)), BStep: a.S * Lanes * 4, C: out, LDC: a.Out.Row * 4}
+	g.block(w, &t, a.E, 0, n, 0, CeilDiv(a.E, Lanes))
 }

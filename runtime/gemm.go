@@ -60,8 +60,8 @@ func depth(k int) int {
 func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	kc := depth(t.K)
 	for k := 0; k < t.K || k == 0; k += kc {
-		for p := p0; p < p1; p += g.Panels {
-			np := min(g.Panels, p1-p)
+		for p, np := p0, 0; p < p1; p += np {
+			np = g.group(p1 - p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
 			heights := CeilDiv(r1-r0, g.Rows)
 			ahead := t.after(p0, p+np, p1, k, kc)
@@ -119,6 +119,15 @@ func (u *Tile) rows(t *Tile, r, h, k int) {
 	u.A = At(t.A, r*t.LDA+k*4)
 	u.C = At(u.C, (r-u.at)*t.LDC)
 	u.at, u.Rows = r, h
+}
+
+// group is how many of some panels to do at once: as many as a kernel takes, but not so many that one is left for a group of its own,
+// whose products would wait for each other.
+func (g *Gemm) group(left int) int {
+	if g.Panels > 2 && left == g.Panels+1 {
+		return CeilDiv(left, 2)
+	}
+	return min(g.Panels, left)
 }
 
 // after is where the panels begin that are read after those before p: with the same steps of k, with the next ones or, at the end, by the

@@ -29,7 +29,7 @@ func (a WindowAttr) HeadStep(size int64) int64 {
 // WindowAttention is Attention within windows of an image's rows: q, k, v of shape [batch, rows, columns]; a table of constants
 // [windows, m] that names the rows of each window, every row once; a mask of constants [windows or 1, heads or 1, m, m] or nil. The
 // result is [batch, rows, heads*E], its rows where the queries' are (Liu et al., 2021). Where windows reach over the image, the table has
-// -1, and three more inputs of constants [columns] are the rows of q, k and v there.
+// -1, and two more inputs of constants [columns] are the rows of k and v there; queries there have no result.
 var WindowAttention = ir.NewOp("windowattention", "attention within windows of rows", WindowAttr{})
 
 func init() {
@@ -38,10 +38,10 @@ func init() {
 }
 
 func inferWindow(n *ir.Node) error {
-	if len(n.In) != 5 && len(n.In) != 8 || n.In[3] == nil || n.In[3].Const == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 {
+	if len(n.In) != 5 && len(n.In) != 7 || n.In[3] == nil || n.In[3].Const == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 {
 		return fmt.Errorf("%d inputs, want q, k, v, a constant table, a mask and what is around the image", len(n.In))
 	}
-	rows, err := WindowRows(n.In[3].Const, len(n.In) == 8)
+	rows, err := WindowRows(n.In[3].Const, len(n.In) == 7)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,8 @@ func inferWindow(n *ir.Node) error {
 		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || !v.Shape[1].Is(rows) || v.Shape[0] != q.Shape[0] {
 			return fmt.Errorf("operand %d is %v%v for %d rows and %d columns", i, v.Elem, v.Shape, rows, end)
 		}
-		if len(n.In) == 8 {
-			if pad := n.In[5+i]; pad == nil || pad.Const == nil || pad.Elem != loop.F32 || len(pad.Shape) != 1 || dimOr(pad.Shape[0], 0) < end {
+		if len(n.In) == 7 && i > 0 {
+			if pad := n.In[4+i]; pad == nil || pad.Const == nil || pad.Elem != loop.F32 || len(pad.Shape) != 1 || dimOr(pad.Shape[0], 0) < end {
 				return fmt.Errorf("what is around the image for operand %d", i)
 			}
 		}
@@ -98,7 +98,7 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 	batch, rows := in[0].Shape[0], in[0].Shape[1]
 	windows, m := table.Shape[0], table.Shape[1]
 	place := ir.Slice[int64](table)
-	around := [3]*ir.Tensor{}
+	around := [2]*ir.Tensor{}
 	copy(around[:], in[5:])
 	gather := func(x, around *ir.Tensor, at, d int64) *ir.Tensor {
 		out := ir.NewTensor(loop.F32, batch*windows, a.Heads, m, d)
@@ -107,7 +107,7 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 			r, h, w, b := i%m, i/m%a.Heads, i/m/a.Heads%windows, i/m/a.Heads/windows
 			if p := place[w*m+r]; p >= 0 {
 				copy(to[i*d:(i+1)*d], from[(b*rows+p)*x.Shape[2]+at+h*a.HeadStep(d):])
-			} else {
+			} else if around != nil {
 				copy(to[i*d:(i+1)*d], ir.Slice[float32](around)[at+h*a.HeadStep(d):])
 			}
 		}
@@ -122,7 +122,8 @@ func evalWindow(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error
 		}
 	}
 	inner := &ir.Node{Op: Attention, Attr: AttentionAttr{Scale: a.Scale, Guard: a.Guard}}
-	y, err := evalAttention(inner, nil, []*ir.Tensor{gather(in[0], around[0], a.QAt, a.D), gather(in[1], around[1], a.KAt, a.D), gather(in[2], around[2], a.VAt, a.E), mask})
+	q, k, v := gather(in[0], nil, a.QAt, a.D), gather(in[1], around[0], a.KAt, a.D), gather(in[2], around[1], a.VAt, a.E)
+	y, err := evalAttention(inner, nil, []*ir.Tensor{q, k, v, mask})
 	if err != nil {
 		return nil, err
 	}
