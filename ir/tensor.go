@@ -45,11 +45,15 @@ func NumElements(shape []int64) int64 {
 // Len is the number of elements.
 func (t *Tensor) Len() int { return int(NumElements(t.Shape)) }
 
-// Slice views the data of t as elements of type T, which must have the size of t.Elem.
+// Slice views the data of t as elements of type T, which must have the size of t.Elem: it panics if t has less data than that.
 func Slice[T Numeric](t *Tensor) []T {
 	n := t.Len()
 	if n == 0 {
 		return nil
+	}
+	var one T
+	if size := int(unsafe.Sizeof(one)); len(t.Data)/size < n {
+		panic(fmt.Sprintf("%v%v has %d bytes, read as elements of %d", t.Elem, t.Shape, len(t.Data), size))
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Data))), n)
 }

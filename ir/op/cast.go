@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"math"
 
 	"mmc/ir"
@@ -19,7 +20,11 @@ var Cast = ir.NewOp("cast", "changes the element type", CastAttr{})
 
 func init() {
 	Cast.Infer = func(n *ir.Node) error {
-		n.Out[0].Elem, n.Out[0].Shape = n.Attr.(CastAttr).To, n.In[0].Shape
+		to := n.Attr.(CastAttr).To
+		if to.Size() == 0 {
+			return fmt.Errorf("a cast to %v", to)
+		}
+		n.Out[0].Elem, n.Out[0].Shape = to, n.In[0].Shape
 		return nil
 	}
 	Cast.Elem = func(b *loop.Builder, n *ir.Node, in []loop.Val) loop.Val {
