@@ -2,7 +2,6 @@ package passes
 
 import (
 	"bytes"
-	"unsafe"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -116,7 +115,7 @@ func elements(v, src *ir.Value, b sym.Binding) []int32 {
 	if t == nil || t.Len() == 0 {
 		return nil
 	}
-	return unsafe.Slice((*int32)(unsafe.Pointer(&t.Data[0])), t.Len())
+	return ir.Slice[int32](t)
 }
 
 // rootOf is the only value that v is made of by moves.

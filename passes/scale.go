@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -34,11 +36,7 @@ func (c *Context) columnFactors(v, w *ir.Value) []float32 {
 	if !ok || v.Const == nil || v.Elem != loop.F32 || v.Const.Len() != 1 || len(c.Users(w)) != 1 {
 		return nil
 	}
-	s := make([]float32, n)
-	for i := range s {
-		s[i] = ir.Slice[float32](v.Const)[0]
-	}
-	return s
+	return slices.Repeat(ir.Slice[float32](v.Const), int(n))
 }
 
 // weighted is the product with constant weights that v is, alone or with a bias of constants.

@@ -76,10 +76,10 @@ func (s *Session) windowTask(worker, i int) {
 	}
 }
 
-// inLine is how many of some rows, at most most, follow each other in the image or are around it.
+// inLine is how many of some rows, at most most, follow each other in the image.
 func inLine(rows []int64, most int) int {
 	n := 1
-	for n < min(most, len(rows)) && (rows[n] == rows[n-1]+1 && rows[n-1] >= 0 || rows[n] < 0 && rows[n-1] < 0) {
+	for n < min(most, len(rows)) && rows[n-1] >= 0 && rows[n] == rows[n-1]+1 {
 		n++
 	}
 	return n

@@ -58,12 +58,11 @@ func depth(k int) int {
 
 // block computes rows r0 … r1 of C for panels p0 … p1 with tile kernels. t holds A, B, C, Bias and Res at row 0 and panel 0.
 func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
-	kc := depth(t.K)
+	kc, heights := depth(t.K), CeilDiv(r1-r0, g.Rows)
 	for k := 0; k < t.K || k == 0; k += kc {
 		for p, np := p0, 0; p < p1; p += np {
 			np = g.group(p1 - p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
-			heights := CeilDiv(r1-r0, g.Rows)
 			ahead := t.after(p0, p+np, p1, k, kc)
 			u.Pace = pace(heights)
 			for r, i := r0, 0; i < heights; i++ {
@@ -77,8 +76,8 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	}
 }
 
-// callTile, callRow, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe point of its
-// own; a call of a Go function that is not inlined has one.
+// callTile, callRow, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
+// point of its own; a call of a Go function that is not inlined has one.
 //
 //go:noinline
 func callTile(f func(*Tile), t *Tile) { f(t) }
