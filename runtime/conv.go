@@ -47,13 +47,19 @@ func (l *Linear) cut(tile, np, threads, bytes int) {
 		blocks = max((blocks+threads-1)/threads*threads, 2*threads)
 	}
 	l.rows = CeilDiv(l.M, blocks)
+	l.width = panels
 	if threads == 1 {
 		l.rows = min(l.M, CeilDiv(l.rows, tile)*tile)
+		return
 	}
-	l.width = panels
-	if threads > 1 && l.blocks() < 2*threads {
-		want := (2*threads + l.blocks() - 1) / l.blocks()
-		l.width = max(np, (panels+want-1)/want/np*np)
+	blocks = l.blocks()
+	tasks := 2 * threads
+	if blocks > threads && blocks%threads != 0 {
+		tasks = 8 * threads // the threads that get one more wait less
+	}
+	if blocks < tasks {
+		groups := CeilDiv(tasks, blocks)
+		l.width = max(np, CeilDiv(panels, groups)/np*np)
 	}
 }
 
