@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"go/format"
 	"io/fs"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -164,6 +165,15 @@ func kernelTable(t Target, u *Unit, fallback bool) string {
 	fmt.Fprintf(&b, "// %s are the kernels of that instruction set.\n%svar %s = rt.Kernels{\nISA: %q,\nGemm: %s,\nRows: []rt.RowKernel{\n", t.ISA(), need, t.ISA(), t.ISA(), u.Gemm)
 	listKernels(&b, u.Rows, "row")
 	b.WriteString("},\n")
+	if slices.ContainsFunc(u.Turns, func(name string) bool { return name != "" }) {
+		fmt.Fprintf(&b, "Turn: %d,\nTurns: []rt.TurnKernel{\n", u.Turn)
+		for i, name := range u.Turns {
+			if name != "" {
+				fmt.Fprintf(&b, "%d: %s,\n", i, name)
+			}
+		}
+		b.WriteString("},\n")
+	}
 	if len(u.Walks) > 0 {
 		b.WriteString("Walks: []rt.WalkKernel{\n")
 		listKernels(&b, u.Walks, "walk")

@@ -1,6 +1,8 @@
 package codegen
 
 import (
+	"unsafe"
+
 	"mmc/ir/loop"
 	"mmc/runtime"
 )
@@ -13,6 +15,9 @@ const (
 	WalkPtrs   = 32
 	WalkStep   = rt.WalkStep
 )
+
+// PtrsSize is how far the buffers of two rows that are worked on in turns are apart in rt.Turn, in bytes.
+const PtrsSize = int(unsafe.Sizeof(rt.Ptrs{}))
 
 // File is one emitted file, with a slash-separated path below the module.
 type File struct {
@@ -32,7 +37,9 @@ type Target interface {
 type Unit struct {
 	Files []File
 	Rows  []string // function of each row kernel; empty where the target refuses and plain Go takes over
-	Walks []string // of each walk kernel, likewise
+	Turns []string // the form of each row kernel for Turn rows; empty where there is none
+	Turn  int
+	Walks []string // of each walk kernel, as for row kernels
 	Gemm  string   // expression of type rt.Gemm
 	Need  string   // expression of type bool: the CPU has what the kernels require
 }

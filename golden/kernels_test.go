@@ -177,8 +177,8 @@ func buildSweep(t *testing.T, arch string) string {
 		if need == "" {
 			need = "true"
 		}
-		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}, Walks: []rt.WalkKernel{%s}}, %s},\n",
-			target.ISA(), u.Gemm, kernelList(u.Rows, "row"), kernelList(u.Walks, "walk"), need)
+		fmt.Fprintf(&tables, "\t{rt.Kernels{ISA: %q, Gemm: %s, Rows: []rt.RowKernel{%s}, Turn: %d, Turns: []rt.TurnKernel{%s}, Walks: []rt.WalkKernel{%s}}, %s},\n",
+			target.ISA(), u.Gemm, kernelList(u.Rows, "row"), u.Turn, turnList(u.Turns), kernelList(u.Walks, "walk"), need)
 	}
 	src, err := os.ReadFile("testdata/sweep/main.go.txt")
 	if err != nil {
@@ -235,6 +235,17 @@ func bufferKinds(k *loop.Kernel) string {
 		kinds = append(kinds, fmt.Sprint(kind))
 	}
 	return strings.Join(kinds, ", ")
+}
+
+// turnList names the forms of row kernels for several rows, nil where there is none.
+func turnList(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		if out[i] = n; n == "" {
+			out[i] = "nil"
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // kernelList names the kernels; where a target refuses one, plain Go stands in.

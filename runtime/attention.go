@@ -54,9 +54,9 @@ func (a *Attention) row(v *View, around Ptr, image, h int, at int64) Ptr {
 	return v.at(image, h, int(at))
 }
 
-// windowTask is attentionTask for one head of one window. Rows of the window that follow each other in the image, a line of it, are worked on
-// together where they are, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021). Rows around the
-// image are keys and values alone.
+// windowTask is attentionTask for one head of one window. Rows of the window that follow each other in the image, a line of it, are
+// multiplied where they are, so that nothing is shifted, partitioned or put together again in memory (Liu et al., 2021); the softmax is of
+// as many lines as the cache holds. Rows around the image are keys and values alone.
 func (s *Session) windowTask(worker, i int) {
 	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
 	parts := a.splits(s.threads())
@@ -66,13 +66,35 @@ func (s *Session) windowTask(worker, i int) {
 	b, h := i/parts/a.Heads, i/parts%a.Heads
 	image, window := b/a.Windows, b%a.Windows
 	rows := unsafe.Slice((*int64)(At(a.Rows, window*a.M*8)), a.M)
-	p := a.panels(w, 2*g.Rows)
+	p := a.panels(w, windowRows(a.S, 2*g.Rows))
 	g.packWindow(w, a, p.keys, p.values, rows, image, h)
 	for r, n := 0, 0; r < a.M; r += n {
-		n = inLine(rows[r:], 2*g.Rows)
-		if at := int(rows[r]); at >= 0 {
-			s.attend(w, &p, window, h, r, n, a.Q.at(image, h, at), a.Out.at(image, h, at))
-		}
+		n = min(p.rows, a.M-r)
+		lines(rows[r:r+n], 2*g.Rows, func(at, n int, row int64) {
+			if row < 0 {
+				clear(p.scores[at*p.ld:][:n*p.ld])
+				return
+			}
+			s.scores(w, &p, at, n, a.Q.at(image, h, int(row)))
+		})
+		s.softmax(w, &p, window, h, r, n)
+		lines(rows[r:r+n], 2*g.Rows, func(at, n int, row int64) {
+			if row >= 0 {
+				s.weigh(w, &p, at, n, a.Out.at(image, h, int(row)))
+			}
+		})
+	}
+}
+
+// windowRows is how many rows of scores of s keys a task of windows holds: 24 KiB of them, but at least a few.
+func windowRows(s, least int) int { return max(least, 24<<10/4/(CeilDiv(s, Lanes)*Lanes+Lanes)) }
+
+// lines calls f for each run of rows, at most most, that follow each other in the image: from which on and how many they are, and the
+// first's place.
+func lines(rows []int64, most int, f func(at, n int, row int64)) {
+	for at, n := 0, 0; at < len(rows); at += n {
+		n = inLine(rows[at:], most)
+		f(at, n, rows[at])
 	}
 }
 
@@ -124,42 +146,54 @@ func (s *Session) attentionTask(worker, i int) {
 	g.packKeys(w, p.keys, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
 	g.pack(w, p.values, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
 	r1 := a.M * (part + 1) / parts
-	for r := a.M * part / parts; r < r1; r += step {
-		s.attend(w, &p, b, h, r, min(step, r1-r), a.Q.at(b, h, r), a.Out.at(b, h, r))
+	for r, n := a.M*part/parts, 0; r < r1; r += n {
+		n = min(step, r1-r)
+		s.scores(w, &p, 0, n, a.Q.at(b, h, r))
+		s.softmax(w, &p, b, h, r, n)
+		s.weigh(w, &p, 0, n, a.Out.at(b, h, r))
 	}
 }
 
-// headPanels are one head's keys [panel][D][16] and values [panel][S][16], and room for the scores of a few rows, ld floats each.
+// headPanels are one head's keys [panel][D][16] and values [panel][S][16], and room for the scores of some rows, ld floats each.
 type headPanels struct {
 	keys, values, scores []float32
-	ld                   int
+	ld, rows             int
 }
 
 // panels is room for a head's, with scores for some rows.
 func (a *Attention) panels(w *worker, rows int) (p headPanels) {
 	sp, ep := CeilDiv(a.S, Lanes), CeilDiv(a.E, Lanes)
-	p.ld = sp*Lanes + Lanes // one vector more than a multiple, so that rows do not fall on one cache set
+	p.rows, p.ld = rows, sp*Lanes+Lanes // one vector more than a multiple, so that rows do not fall on one cache set
 	keys, values := sp*Lanes*a.D, ep*Lanes*a.S
 	mem := w.scratchFor(keys + values + rows*p.ld)
 	p.keys, p.values, p.scores = mem[:keys], mem[keys:keys+values], mem[keys+values:]
 	return p
 }
 
-// attend does n rows of a head from row r on: their scores, the softmax, the product with the values. b is the mask's batch entry.
-func (s *Session) attend(w *worker, p *headPanels, b, h, r, n int, q, out Ptr) {
-	a, g := &s.att, &s.k.Gemm
-	scores := Ptr(unsafe.SliceData(p.scores))
-	t := Tile{K: a.D, A: q, LDA: a.Q.Row * 4, B: Ptr(unsafe.SliceData(p.keys)), BStep: a.D * Lanes * 4, C: scores, LDC: p.ld * 4}
-	g.block(w, &t, a.S, 0, n, 0, CeilDiv(a.S, Lanes))
-	kernel := s.k.Rows[a.Softmax]
-	for i := range n {
-		row := At(scores, i*p.ld*4)
-		w.ptrs[0], w.ptrs[1] = row, row
-		if a.Mask.P != nil {
-			w.ptrs[1], w.ptrs[2] = a.Mask.at(b, h, r+i), row
-		}
-		callRow(kernel, a.S, &w.ptrs)
-	}
-	t = Tile{K: a.S, A: scores, LDA: p.ld * 4, B: Ptr(unsafe.SliceData(p.values)), BStep: a.S * Lanes * 4, C: out, LDC: a.Out.Row * 4}
-	g.block(w, &t, a.E, 0, n, 0, CeilDiv(a.E, Lanes))
+// scores are those of n rows of a head, in rows of the scores from at on.
+func (s *Session) scores(w *worker, p *headPanels, at, n int, q Ptr) {
+	a := &s.att
+	t := Tile{K: a.D, A: q, LDA: a.Q.Row * 4, B: Ptr(unsafe.SliceData(p.keys)), BStep: a.D * Lanes * 4, C: p.row(at), LDC: p.ld * 4}
+	s.k.Gemm.block(w, &t, a.S, 0, n, 0, CeilDiv(a.S, Lanes))
 }
+
+// softmax is that of the first n rows of the scores, which are a head's from row r on. b is the mask's batch entry.
+func (s *Session) softmax(w *worker, p *headPanels, b, h, r, n int) {
+	a := &s.att
+	s.eachRow(w, a.Softmax, a.S, n, func(i int, bufs *Ptrs) {
+		bufs[0], bufs[1] = p.row(i), p.row(i)
+		if a.Mask.P != nil {
+			bufs[1], bufs[2] = a.Mask.at(b, h, r+i), p.row(i)
+		}
+	})
+}
+
+// weigh is the product of n rows of the scores from at on with the values.
+func (s *Session) weigh(w *worker, p *headPanels, at, n int, out Ptr) {
+	a := &s.att
+	t := Tile{K: a.S, A: p.row(at), LDA: p.ld * 4, B: Ptr(unsafe.SliceData(p.values)), BStep: a.S * Lanes * 4, C: out, LDC: a.Out.Row * 4}
+	s.k.Gemm.block(w, &t, a.E, 0, n, 0, CeilDiv(a.E, Lanes))
+}
+
+// row is where a row of the scores is.
+func (p *headPanels) row(i int) Ptr { return At(Ptr(unsafe.SliceData(p.scores)), i*p.ld*4) }

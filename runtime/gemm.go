@@ -76,7 +76,7 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	}
 }
 
-// callTile, callRow, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
+// callTile, callRow, callTurn, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
 // point of its own; a call of a Go function that is not inlined has one.
 //
 //go:noinline
@@ -84,6 +84,9 @@ func callTile(f func(*Tile), t *Tile) { f(t) }
 
 //go:noinline
 func callRow(f RowKernel, n int, p *Ptrs) { f(n, p) }
+
+//go:noinline
+func callTurn(f TurnKernel, n int, p *Turn) { f(n, p) }
 
 //go:noinline
 func callWalk(f WalkKernel, w *Walk) { f(w) }

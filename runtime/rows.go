@@ -76,20 +76,38 @@ func (n *Rows) drop(a int) {
 
 func (s *Session) rowsTask(worker, i int) {
 	n, w := &s.rows, &s.workers[worker]
-	kernel := s.k.Rows[n.Kernel]
 	part := i % n.chunks
 	from := part * n.chunk
 	length := min(n.chunk, n.Dims[n.Rank-1]-from)
 	first := i / n.chunks * n.each
-	for r := first; r < min(first+n.each, n.outer); r++ {
+	s.eachRow(w, n.Kernel, length, min(n.each, n.outer-first), func(r int, p *Ptrs) {
 		for b := range n.Bufs {
-			off, k := from*n.Stride[b][n.Rank-1], r
-			for a := n.Rank - 2; a >= 0; a-- {
+			off, k := from*n.Stride[b][n.Rank-1], first+r
+			for a := n.Rank - 2; a > 0; a-- {
 				off += k % n.Dims[a] * n.Stride[b][a]
 				k /= n.Dims[a]
 			}
-			w.ptrs[b] = At(n.P[b], off)
+			p[b] = At(n.P[b], off+k*n.Stride[b][0])
 		}
-		callRow(kernel, length, &w.ptrs)
+	})
+}
+
+// turnLength is the most elements of rows that are worked on in turns: the buffers of all of them should stay in the first cache.
+const turnLength = 2048
+
+// eachRow applies a row kernel to rows of a length, several in turns where the kernel has such a form. at gives the buffers of row r.
+func (s *Session) eachRow(w *worker, kernel, length, rows int, at func(r int, p *Ptrs)) {
+	r := 0
+	if kernel < len(s.k.Turns) && s.k.Turns[kernel] != nil && length <= turnLength {
+		for ; r+s.k.Turn <= rows; r += s.k.Turn {
+			for i := range s.k.Turn {
+				at(r+i, &w.turn[i])
+			}
+			callTurn(s.k.Turns[kernel], length, &w.turn)
+		}
+	}
+	for ; r < rows; r++ {
+		at(r, &w.ptrs)
+		callRow(s.k.Rows[kernel], length, &w.ptrs)
 	}
 }

@@ -26,6 +26,15 @@ type Ptrs [maxBufs]Ptr
 // RowKernel works on a row of n elements.
 type RowKernel func(n int, p *Ptrs)
 
+// maxTurn is the most rows that are worked on in turns.
+const maxTurn = 4
+
+// Turn are the buffers of rows that are worked on in turns.
+type Turn [maxTurn]Ptrs
+
+// TurnKernel works on Kernels.Turn rows of n elements.
+type TurnKernel func(n int, p *Turn)
+
 // MaxTaps is the most places of a window that a walk kernel takes: 7 by 7. Each has weights, and there are a bias and the result.
 const (
 	MaxTaps = 49
@@ -50,6 +59,8 @@ type Kernels struct {
 	ISA   string
 	Gemm  Gemm
 	Rows  []RowKernel
+	Turn  int
+	Turns []TurnKernel // by row kernel, where there is one; may be shorter
 	Walks []WalkKernel
 }
 
@@ -98,6 +109,7 @@ type Session struct {
 // worker is what one thread needs for itself.
 type worker struct {
 	ptrs    Ptrs
+	turn    Turn
 	walk    Walk
 	tile    Tile
 	panel   Panel

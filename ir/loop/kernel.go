@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,7 @@ const (
 	Ceil                  // next integer above
 	Trunc                 // next integer towards zero
 	Scale                 // a * 2^b rounded once; a in [0.5, 2), b integral in [-252, 252]
+	ExpBits               // the f32 whose bits are those of a, shifted left by 23: 2^n if a is 3*2^22 + 127 + n
 	CopySign              // |a| with the sign of b
 	Lt                    // a < b
 	Le                    // a <= b
@@ -50,7 +52,7 @@ const (
 )
 
 var codeNames = []string{"const", "len", "load", "store", "add", "sub", "mul", "div", "mod", "fma", "neg", "abs", "sqrt", "min",
-	"max", "round", "floor", "ceil", "trunc", "scale", "copysign", "lt", "le", "eq", "and", "or", "xor", "shl", "shr", "not", "select",
+	"max", "round", "floor", "ceil", "trunc", "scale", "expbits", "copysign", "lt", "le", "eq", "and", "or", "xor", "shl", "shr", "not", "select",
 	"convert", "sum", "dot", "maxlane", "minlane", "prod", "call"}
 
 func (c Code) String() string { return codeNames[c] }
@@ -87,6 +89,19 @@ type Buf struct {
 type Stage struct {
 	Loop  bool
 	Insts []Val
+}
+
+// Reduces reports whether a stage of k has a reduction.
+func (s *Stage) Reduces(k *Kernel) bool {
+	return slices.ContainsFunc(s.Insts, func(v Val) bool { return k.Insts[v].Code.Reduction() })
+}
+
+// Uses reports whether a stage of k loads from a buffer or stores to it.
+func (s *Stage) Uses(k *Kernel, buf int) bool {
+	return slices.ContainsFunc(s.Insts, func(v Val) bool {
+		in := &k.Insts[v]
+		return (in.Code == Load || in.Code == Store) && in.Buf == buf
+	})
 }
 
 // Kernel is a row kernel or, if a buffer walks, a walk kernel: one that does the same for the rows of several places. A walk kernel is
@@ -174,6 +189,11 @@ func (k *Kernel) Walks() bool {
 		}
 	}
 	return false
+}
+
+// Reduces reports whether k has a reduction.
+func (k *Kernel) Reduces() bool {
+	return slices.ContainsFunc(k.Stages, func(s Stage) bool { return s.Reduces(k) })
 }
 
 // Pure reports whether every value and buffer is f32 (or a comparison's bool) and no Call is used: what the SIMD targets take.

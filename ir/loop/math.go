@@ -5,10 +5,8 @@ package loop
 
 // Exp is e^x to about 1 ulp: x = n ln2 + r with ln2 in two parts (Cody and Waite), e^r = 1 + r + r²P(r), then a scaling by
 // 2^n that rounds once. Below -87.3, where results would be denormal, it is 0: a masked score costs no more than another.
-func (b *Builder) Exp(x Val) Val { return b.ExpDown(b.Do(Min, b.F(89), x)) }
-
-// ExpDown is Exp of x <= 89.
-func (b *Builder) ExpDown(x Val) Val {
+func (b *Builder) Exp(x Val) Val {
+	x = b.Do(Min, b.F(89), x)
 	under := b.Do(Lt, x, b.F(-87.3))
 	x = b.Do(Max, b.F(-87.3), x)
 	n := b.Do(Round, b.Mul(x, b.F(1.4426950216293335)))
@@ -19,6 +17,29 @@ func (b *Builder) ExpDown(x Val) Val {
 	return b.Do(Select, under, b.F(0), b.Do(Scale, b.Add(p, b.F(1)), n))
 }
 
+// whole is a number so large that the sum of a small one and it is rounded to an integer, the last bits of the sum (Muller et al.,
+// "Handbook of Floating-Point Arithmetic", 2018, 10.2.2). With 127 more they are the exponent field of a power of two, see ExpBits.
+const whole = 3 << 22
+
+// ExpNeg is e^-a for a >= 0: a = r - n ln2, e^-r = 1 + rQ(r), relative error 1.5e-7 up to 20 and 4e-7 further on. It is 0 from 87.3 on,
+// where results would be denormal: a masked score costs no more than another.
+func (b *Builder) ExpNeg(a Val) Val {
+	under := b.Do(Lt, b.F(87.3), a)
+	sum := b.FMA(a, b.F(-1.4426950216293335), b.F(whole+127))
+	r := b.FMA(b.Sub(sum, b.F(whole+127)), b.F(0.6931471824645996), a)
+	q := b.poly(r, 0.0013843607157468796, -0.008374195545911789, 0.04166800528764725, -0.16666430234909058, 0.4999999403953552, -1)
+	return b.orZero(under, b.powerTimes(sum, b.Mul(r, q)))
+}
+
+// powerTimes is 2^n (1 + f), n the last bits of a sum with whole.
+func (b *Builder) powerTimes(sum, f Val) Val {
+	s := b.Do(ExpBits, sum)
+	return b.FMA(f, s, s)
+}
+
+// orZero is 0 where c holds, v elsewhere.
+func (b *Builder) orZero(c, v Val) Val { return b.Do(Select, c, b.F(0), v) }
+
 // poly evaluates a polynomial by Horner's rule, highest coefficient first.
 func (b *Builder) poly(x Val, cs ...float32) Val {
 	p := b.F(cs[0])
@@ -28,35 +49,41 @@ func (b *Builder) poly(x Val, cs ...float32) Val {
 	return p
 }
 
-// erfcExp is 1 - erf(t) for t >= 0 as exp(t q(t)), q a polynomial of degree 7 fitted on [0, 4]; absolute error below 1e-7.
-func (b *Builder) erfcExp(t Val) Val {
-	q := b.poly(t, -3.144013317069039e-05, 0.000308801798382774, -0.0010324000613763928, -0.0005369364516809583,
-		0.019583962857723236, -0.10291961580514908, -0.636597752571106, -1.128380298614502)
-	return b.ExpDown(b.Mul(t, q))
+// minusHalfErfc is -erfc(a/sqrt 2)/2 for a >= 0 as -2^(a q(a) - 1), q a polynomial of degree 7 fitted on [0, 5.6]; absolute error below
+// 7e-8. The sign and the half are in the exponent field: 256 is the sign's bit there. From a = 10 on it is 0.
+func (b *Builder) minusHalfErfc(a Val) Val {
+	const bias = whole + 256 + 126
+	q := b.poly(a, -2.834912720572902e-06, 3.9377689972752705e-05, -0.00018618024478200823, -0.00013693637447431684,
+		0.00706342002376914, -0.052496179938316345, -0.4592081904411316, -1.1511051654815674)
+	sum := b.FMA(a, q, b.F(bias))
+	under := b.Do(Lt, sum, b.F(whole+256+1))
+	r := b.FMA(a, q, b.Sub(b.F(bias), sum))
+	f := b.Mul(r, b.poly(r, 0.0013264591107144952, 0.009671619161963463, 0.0555073507130146, 0.24022240936756134, 0.6931470036506653))
+	return b.orZero(under, b.powerTimes(sum, f))
 }
 
 // Erf is the error function; absolute error below 2e-7.
 func (b *Builder) Erf(x Val) Val {
-	t := b.Do(Min, b.F(10), b.Do(Abs, x))
-	return b.Do(CopySign, b.Sub(b.F(1), b.erfcExp(t)), x)
+	a := b.Do(Min, b.F(14), b.Mul(b.Do(Abs, x), b.F(1.4142135623730951)))
+	return b.Do(CopySign, b.FMA(b.F(2), b.minusHalfErfc(a), b.F(1)), x)
 }
 
-// Gelu is x Phi(x) in the form max(x, 0) - |x|/2 erfc(|x|/sqrt 2), which keeps the negative tail accurate.
+// Gelu is x Phi(x) in the form max(x, 0) - |x| erfc(|x|/sqrt 2)/2, which keeps the negative tail accurate.
 func (b *Builder) Gelu(x Val) Val {
 	a := b.Do(Min, b.F(14), b.Do(Abs, x))
-	e := b.erfcExp(b.Mul(a, b.F(0.7071067811865476)))
-	h := b.Mul(b.Mul(a, b.F(-0.5)), e)
-	return b.Add(b.Do(Max, x, b.F(0)), h)
+	return b.FMA(a, b.minusHalfErfc(a), b.Do(Max, x, b.F(0)))
 }
 
-// Sigmoid is 1 / (1 + e^-x).
+// Sigmoid is 1 / (1 + e^-x), as e^x / (1 + e^x) for x < 0.
 func (b *Builder) Sigmoid(x Val) Val {
-	return b.Div(b.F(1), b.Add(b.F(1), b.Exp(b.Do(Neg, x))))
+	e := b.ExpNeg(b.Do(Abs, x))
+	return b.Div(b.Do(Select, b.Do(Lt, x, b.F(0)), e, b.F(1)), b.Add(b.F(1), e))
 }
 
 // Tanh is sign(x) (1 - e) / (1 + e) with e = e^(-2|x|).
 func (b *Builder) Tanh(x Val) Val {
-	e := b.ExpDown(b.Mul(b.F(-2), b.Do(Abs, x)))
+	a := b.Do(Abs, x)
+	e := b.ExpNeg(b.Add(a, a))
 	return b.Do(CopySign, b.Div(b.Sub(b.F(1), e), b.Add(b.F(1), e)), x)
 }
 

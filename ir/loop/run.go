@@ -217,6 +217,8 @@ func applyF32(in *Inst, a, b, c float32) Scalar {
 		}
 	case FMA:
 		return Scalar{F: float64(FMA32(a, b, c))}
+	case ExpBits:
+		return Scalar{F: float64(math.Float32frombits(math.Float32bits(a) << 23))}
 	case Scale:
 		h := math.RoundToEven(float64(b) / 2)
 		x := a * float32(math.Ldexp(1, int(h)))

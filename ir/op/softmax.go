@@ -64,7 +64,7 @@ func SoftmaxRow(name string, a AttentionAttr, masked bool) *loop.Kernel {
 		if plain {
 			from = x
 		}
-		e := b.ExpDown(b.Sub(b.Load(from), top))
+		e := b.ExpNeg(b.Sub(top, b.Load(from)))
 		b.Store(y, e)
 		sum = b.Reduce(loop.SumLanes, e)
 	})

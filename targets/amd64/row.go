@@ -2,39 +2,61 @@ package amd64
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"mmc/codegen"
 	"mmc/ir/loop"
 )
 
-// ptrRegs hold the buffers' addresses; DI is free for tails.
+// ptrRegs hold the buffers' addresses; DI is free for tails. If they do not suffice, the last is for the address of the moment.
 var ptrRegs = []string{"R8", "R9", "R10", "R11", "R12", "R13", "AX", "BX", "DX", "SI"}
 
-// rowEmitter prints one row kernel.
+// rowEmitter prints one row kernel, for a row or for several that are worked on in turns: instruction by instruction in loops with
+// reductions, which are chains, one row after the other in other loops.
 type rowEmitter struct {
 	*asm
-	t    target
-	k    *loop.Kernel
-	regs map[loop.Val]int // vector (or, for AVX-512 bools, mask) registers of values
-	acc  map[loop.Val][2]int
-	free []int
-	mask []int // free mask registers
-	last map[loop.Val]int
-	half int
-	tail bool
-	pos  int
-	walk *walk // of a walk kernel
-	full bool  // ran out of registers: the kernel is refused
+	t target
+	k *loop.Kernel
+	rowState
+	rows   []rowState // of all rows; the current one's is above
+	active []int      // the rows that are worked on
+	row    int        // the current one
+	ptr    map[rowBuf]string
+	free   []int
+	mask   []int // free mask registers
+	last   map[loop.Val]int
+	half   int
+	tail   bool
+	pos    int
+	zero   zeros
+	walk   *walk // of a walk kernel
+	full   bool  // ran out of registers: the kernel is refused
 }
 
-// row prints a kernel; it reports false, printing nothing, if the registers do not suffice.
-func (w *asm) row(t target, name string, k *loop.Kernel) bool {
+// rowState is what a row has of its own.
+type rowState struct {
+	regs map[loop.Val]int // vector (or, for AVX-512 bools, mask) registers of values
+	acc  map[loop.Val][2]int
+}
+
+// rowBuf is a buffer of a row.
+type rowBuf struct{ row, buf int }
+
+// rowKernel prints a kernel for some rows; it reports false, printing nothing, if the registers do not suffice.
+func (w *asm) rowKernel(t target, name string, k *loop.Kernel, rows int) bool {
 	if len(k.Bufs) > len(ptrRegs) {
 		return false
 	}
 	inner := &asm{consts: w.consts}
-	e := &rowEmitter{asm: inner, t: t, k: k, regs: map[loop.Val]int{}, acc: map[loop.Val][2]int{}, last: k.LastUses()}
+	e := &rowEmitter{asm: inner, t: t, k: k, last: k.LastUses(), zero: t.zeros(k)}
+	for i := range rows {
+		e.rows = append(e.rows, rowState{map[loop.Val]int{}, map[loop.Val][2]int{}})
+		e.active = append(e.active, i)
+	}
 	e.freeAll()
+	e.use(0)
 	e.kernel(name)
 	w.data.WriteString(inner.data.String())
 	if e.full {
@@ -43,6 +65,9 @@ func (w *asm) row(t target, name string, k *loop.Kernel) bool {
 	w.b.WriteString(inner.b.String())
 	return true
 }
+
+// use makes a row the current one.
+func (e *rowEmitter) use(row int) { e.row, e.rowState = row, e.rows[row] }
 
 func (e *rowEmitter) freeAll() {
 	e.free, e.mask = nil, nil
@@ -87,27 +112,99 @@ func (e *rowEmitter) header(name, rows, params string, bytes int) {
 }
 
 func (e *rowEmitter) kernel(name string) {
-	e.header(name, "a row of n elements", "n int, p *rt.Ptrs", 16)
+	if len(e.rows) == 1 {
+		e.header(name, "a row of n elements", "n int, p *rt.Ptrs", 16)
+	} else {
+		e.header(name, fmt.Sprintf("%d rows of n elements", len(e.rows)), "n int, p *rt.Turn", 16)
+	}
 	e.i("MOVQ", "n+0(FP)", "CX")
-	e.i("MOVQ", "p+8(FP)", "DI")
-	for i := range e.k.Bufs {
-		e.i("MOVQ", fmt.Sprintf("%d(DI)", i*8), ptrRegs[i])
+	all := e.active
+	if len(all) == 1 {
+		e.point(e.buffers(e.k.Stages...))
 	}
 	for i, s := range e.k.Stages {
-		if s.Loop {
-			e.loop(i, s)
-			e.pos++
+		if s.Loop && !s.Reduces(e.k) && len(all) > 1 {
+			e.oneByOne(i, s, all)
 			continue
 		}
-		for _, v := range s.Insts {
-			e.inst(v)
-			e.step(v)
+		if len(all) > 1 {
+			e.point(e.buffers(s))
+		}
+		if s.Loop {
+			e.loop(fmt.Sprint(i), s)
+		} else {
+			e.inTurn(s)
 		}
 		e.pos++
 	}
 	e.i("VZEROUPPER")
 	e.i("RET")
 	e.text("\n")
+}
+
+// oneByOne prints a loop over the row for each row.
+func (e *rowEmitter) oneByOne(index int, s loop.Stage, rows []int) {
+	pos := e.pos
+	for _, r := range rows {
+		e.pos, e.active = pos, []int{r}
+		e.use(r)
+		e.point(e.buffers(s))
+		e.loop(fmt.Sprintf("%d_%d", index, r), s)
+		e.pos++
+	}
+	e.active = rows
+}
+
+// inTurn prints instructions, each for all rows.
+func (e *rowEmitter) inTurn(s loop.Stage) {
+	for _, v := range s.Insts {
+		for _, r := range e.active {
+			e.use(r)
+			e.inst(v)
+			e.step(v)
+		}
+		e.pos++
+	}
+}
+
+// buffers are the rows' buffers that some stages use, in order.
+func (e *rowEmitter) buffers(stages ...loop.Stage) (bufs []rowBuf) {
+	for _, r := range e.active {
+		for b := range e.k.Bufs {
+			if slices.ContainsFunc(stages, func(s loop.Stage) bool { return s.Uses(e.k, b) }) {
+				bufs = append(bufs, rowBuf{r, b})
+			}
+		}
+	}
+	return bufs
+}
+
+// point loads the addresses of buffers.
+func (e *rowEmitter) point(bufs []rowBuf) {
+	if len(bufs) > len(ptrRegs) {
+		bufs = bufs[:len(ptrRegs)-1]
+	}
+	e.ptr = map[rowBuf]string{}
+	e.i("MOVQ", "p+8(FP)", "DI")
+	for i, b := range bufs {
+		e.i("MOVQ", b.at("DI"), ptrRegs[i])
+		e.ptr[b] = ptrRegs[i]
+	}
+}
+
+// at is where a buffer's address is.
+func (b rowBuf) at(p string) string { return fmt.Sprintf("%d(%s)", b.row*codegen.PtrsSize+b.buf*8, p) }
+
+// base is the register of the address of a buffer of the current row.
+func (e *rowEmitter) base(buf int) string {
+	b := rowBuf{e.row, buf}
+	if r, ok := e.ptr[b]; ok {
+		return r
+	}
+	r := ptrRegs[len(ptrRegs)-1]
+	e.i("MOVQ", "p+8(FP)", r)
+	e.i("MOVQ", b.at(r), r)
+	return r
 }
 
 // step frees the registers of operands that are not used again.
@@ -121,7 +218,6 @@ func (e *rowEmitter) step(v loop.Val) {
 	if _, used := e.last[v]; !used {
 		e.release(v)
 	}
-	e.pos++
 }
 
 func repeated(args []loop.Val, v loop.Val) bool {
@@ -148,14 +244,15 @@ func (e *rowEmitter) release(v loop.Val) {
 
 func (e *rowEmitter) isMask(v loop.Val) bool { return e.t.wide && e.k.Insts[v].Elem == loop.Bool }
 
-// loop prints a stage over the row: whole groups of sixteen lanes, then the tail under a mask, then the reductions' trees.
-func (e *rowEmitter) loop(index int, s loop.Stage) {
-	for _, v := range s.Insts {
-		if e.k.Insts[v].Code.Reduction() {
+// loop prints a stage over the active rows: whole groups of sixteen lanes, then the tail under a mask, then the reductions' trees.
+func (e *rowEmitter) loop(name string, s loop.Stage) {
+	reductions := slices.DeleteFunc(slices.Clone(s.Insts), func(v loop.Val) bool { return !e.k.Insts[v].Code.Reduction() })
+	e.each(func() {
+		for _, v := range reductions {
 			e.startReduction(v)
 		}
-	}
-	main, rest, end := fmt.Sprintf("main%d", index), fmt.Sprintf("rest%d", index), fmt.Sprintf("end%d", index)
+	})
+	main, rest, end := "main"+name, "rest"+name, "end"+name
 	e.i("XORQ", "R15", "R15")
 	e.i("SUBQ", "$16", "CX")
 	e.i("JLT", rest)
@@ -171,15 +268,23 @@ func (e *rowEmitter) loop(index int, s loop.Stage) {
 	e.label(end)
 	e.pos += len(s.Insts)
 	e.i("MOVQ", "n+0(FP)", "CX")
-	for v := range loop.Val(len(e.k.Insts)) {
-		if e.last[v] <= e.pos {
-			e.release(v)
+	e.each(func() {
+		for v := range loop.Val(len(e.k.Insts)) {
+			if e.last[v] <= e.pos {
+				e.release(v)
+			}
 		}
-	}
-	for _, v := range s.Insts {
-		if e.k.Insts[v].Code.Reduction() {
+		for _, v := range reductions {
 			e.tree(v)
 		}
+	})
+}
+
+// each calls f for each active row.
+func (e *rowEmitter) each(f func()) {
+	for _, r := range e.active {
+		e.use(r)
+		f()
 	}
 }
 
@@ -195,17 +300,14 @@ func (e *rowEmitter) body(s loop.Stage, tail bool) {
 		if tail {
 			e.tailMask(h, "DI")
 		}
-		pos := e.pos
-		free, mask := append([]int{}, e.free...), append([]int{}, e.mask...)
-		keep := map[loop.Val]int{}
-		for v, r := range e.regs {
-			keep[v] = r
+		pos, free, mask := e.pos, slices.Clone(e.free), slices.Clone(e.mask)
+		var keep []map[loop.Val]int
+		e.each(func() { keep = append(keep, maps.Clone(e.regs)) })
+		e.inTurn(s)
+		e.pos, e.free, e.mask = pos, free, mask
+		for i, r := range e.active {
+			e.rows[r].regs = keep[i]
 		}
-		for _, v := range s.Insts {
-			e.inst(v)
-			e.step(v)
-		}
-		e.pos, e.free, e.mask, e.regs = pos, free, mask, keep
 	}
 	e.tail, e.half = false, 0
 }

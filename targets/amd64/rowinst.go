@@ -3,6 +3,7 @@ package amd64
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mmc/ir/loop"
 )
@@ -13,9 +14,9 @@ func (e *rowEmitter) addr(buf int) string {
 		return e.walkAddr(buf)
 	}
 	if e.k.Bufs[buf].Uniform {
-		return fmt.Sprintf("(%s)", ptrRegs[buf])
+		return fmt.Sprintf("(%s)", e.base(buf))
 	}
-	return fmt.Sprintf("%d(%s)(R15*1)", 32*e.half, ptrRegs[buf])
+	return fmt.Sprintf("%d(%s)(R15*1)", 32*e.half, e.base(buf))
 }
 
 // isConst reports whether a value is a memory operand.
@@ -59,20 +60,26 @@ func (e *rowEmitter) drop(temps ...int) {
 	}
 }
 
-// op prints d = f(a, b) for an instruction whose last source may be memory.
-func (e *rowEmitter) op(name string, a string, b loop.Val, d string) {
-	if !e.isConst(b) {
-		e.i(name, e.vec(e.regs[b]), a, d)
+// op prints d = f(a, b) for an instruction whose last source may be memory; outside a mask, if there is one, d is 0.
+func (e *rowEmitter) op(name string, a string, b loop.Val, d string, mask ...string) {
+	if e.isConst(b) {
+		e.opBits(name, a, e.bitsOf(b), d, mask...)
 		return
 	}
-	e.opBits(name, a, e.bitsOf(b), d)
+	if len(mask) > 0 {
+		name += ".Z"
+	}
+	e.i(name, slices.Concat([]string{e.vec(e.regs[b]), a}, mask, []string{d})...)
 }
 
-func (e *rowEmitter) opBits(name, a string, bits uint32, d string) {
+func (e *rowEmitter) opBits(name, a string, bits uint32, d string, mask ...string) {
 	if e.t.wide {
 		name += ".BCST"
 	}
-	e.i(name, e.memory(bits), a, d)
+	if len(mask) > 0 {
+		name += ".Z"
+	}
+	e.i(name, slices.Concat([]string{e.memory(bits), a}, mask, []string{d})...)
 }
 
 const (
@@ -96,6 +103,9 @@ var rounding = map[loop.Code]string{loop.Round: "$8", loop.Floor: "$9", loop.Cei
 
 var predicates = map[loop.Code]string{loop.Lt: "$17", loop.Le: "$18", loop.Eq: "$0"}
 
+// inverses are the predicates that hold where the others do not.
+var inverses = map[loop.Code]string{loop.Lt: "$21", loop.Le: "$22", loop.Eq: "$4"}
+
 var logic = map[loop.Code]string{loop.And: "AND", loop.Or: "OR", loop.Xor: "XOR"}
 
 // inst prints one instruction; its operands' registers are freed by step.
@@ -112,31 +122,34 @@ func (e *rowEmitter) inst(v loop.Val) {
 	case logic[in.Code] != "" || in.Code == loop.Not:
 		e.logical(v)
 	case in.Code == loop.FMA && e.inPlace(v):
+	case e.zero.chosen[v]:
+		e.regs[v] = e.regs[in.Args[2]]
+		delete(e.regs, in.Args[2])
 	default:
 		r := e.take()
-		e.compute(in, e.vec(r))
+		e.compute(v, e.vec(r))
 		e.regs[v] = r
 	}
 }
 
-// inPlace prints an FMA whose result takes the register of an operand that is not used again: the sum's, or a factor's if the sum is a
-// constant in memory. It reports false, printing nothing, if there is none.
+// inPlace prints an FMA whose result takes the register of an operand that is not used again: the sum's or a factor's. It reports false,
+// printing nothing, if there is none.
 func (e *rowEmitter) inPlace(v loop.Val) bool {
 	in := &e.k.Insts[v]
 	a, b, c := in.Args[0], in.Args[1], in.Args[2]
 	dies := func(v loop.Val) bool { return !e.isConst(v) && e.last[v] <= e.pos && !e.isShared(v) }
-	over := c
+	over, mask := c, e.zeroMask(v)
 	switch {
 	case dies(c) && c != a && c != b:
-		e.fma(a, b, c, e.vec(e.regs[c]))
-	case !e.isConst(c) || e.isConst(a) || e.isConst(b) || a == b:
+		e.fma(a, b, c, e.vec(e.regs[c]), mask)
+	case e.isConst(a) || e.isConst(b) || a == b:
 		return false
-	case dies(a):
+	case dies(a) && a != c:
 		over = a
-		e.op("VFMADD213PS", e.vec(e.regs[b]), c, e.vec(e.regs[a]))
-	case dies(b):
+		e.op("VFMADD213PS", e.vec(e.regs[b]), c, e.vec(e.regs[a]), mask...)
+	case dies(b) && b != c:
 		over = b
-		e.op("VFMADD213PS", e.vec(e.regs[a]), c, e.vec(e.regs[b]))
+		e.op("VFMADD213PS", e.vec(e.regs[a]), c, e.vec(e.regs[b]), mask...)
 	default:
 		return false
 	}
@@ -145,7 +158,8 @@ func (e *rowEmitter) inPlace(v loop.Val) bool {
 	return true
 }
 
-func (e *rowEmitter) compute(in *loop.Inst, d string) {
+func (e *rowEmitter) compute(v loop.Val, d string) {
+	in := &e.k.Insts[v]
 	a, b, c := in.Args[0], in.Args[1], in.Args[2]
 	if name := arithmetic[in.Code]; name != "" {
 		if e.isConst(a) && (in.Code == loop.Add || in.Code == loop.Mul) {
@@ -163,7 +177,7 @@ func (e *rowEmitter) compute(in *loop.Inst, d string) {
 		e.i("VCVTSI2SSQ", "CX", xmm(d), xmm(d))
 		e.i("VBROADCASTSS", xmm(d), d)
 	case loop.FMA:
-		e.fma(a, b, c, d)
+		e.fma(a, b, c, d, e.zeroMask(v))
 	case loop.Select:
 		e.choose(a, b, c, d)
 	case loop.CopySign:
@@ -188,6 +202,8 @@ func (e *rowEmitter) unary(c loop.Code, x, d string) {
 		e.opBits(e.bitwise("AND"), x, absBits, d)
 	case loop.Sqrt:
 		e.i("VSQRTPS", x, d)
+	case loop.ExpBits:
+		e.i("VPSLLD", "$23", x, d)
 	default:
 		e.i(map[bool]string{true: "VRNDSCALEPS", false: "VROUNDPS"}[e.t.wide], rounding[c], x, d)
 	}
@@ -221,8 +237,8 @@ func (e *rowEmitter) store(in *loop.Inst) {
 	e.drop(t)
 }
 
-// fma is d = a*b + c: c goes to d first, unless it is there.
-func (e *rowEmitter) fma(a, b, c loop.Val, d string) {
+// fma is d = a*b + c: c goes to d first, unless it is there. Outside the mask, if there is one, d is 0.
+func (e *rowEmitter) fma(a, b, c loop.Val, d string, mask []string) {
 	if e.isConst(c) {
 		e.load(e.bitsOf(c), d)
 	} else if from := e.vec(e.regs[c]); from != d {
@@ -232,7 +248,7 @@ func (e *rowEmitter) fma(a, b, c loop.Val, d string) {
 		a, b = b, a
 	}
 	x, t := e.reg(a)
-	e.op("VFMADD231PS", x, b, d)
+	e.op("VFMADD231PS", x, b, d, mask...)
 	e.drop(t)
 }
 
@@ -279,7 +295,11 @@ func (e *rowEmitter) compare(v loop.Val) {
 	y, t2 := e.reg(in.Args[1])
 	if e.t.wide {
 		k := e.takeMask()
-		e.i("VCMPPS", predicates[in.Code], y, x, fmt.Sprintf("K%d", k))
+		predicate := predicates[in.Code]
+		if e.zero.inverse[v] {
+			predicate = inverses[in.Code]
+		}
+		e.i("VCMPPS", predicate, y, x, fmt.Sprintf("K%d", k))
 		e.regs[v] = k
 	} else {
 		r := e.take()
@@ -323,6 +343,10 @@ func (e *rowEmitter) logical(v loop.Val) {
 }
 
 func (e *rowEmitter) choose(c, a, b loop.Val, d string) {
+	if !e.t.wide && e.isConst(a) && e.bitsOf(a) == 0 && !e.isConst(b) {
+		e.i("VANDNPS", e.vec(e.regs[b]), e.vec(e.regs[c]), d)
+		return
+	}
 	x, t1 := e.reg(a)
 	y, t2 := e.reg(b)
 	if e.t.wide {

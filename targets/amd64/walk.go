@@ -30,7 +30,7 @@ func (w *asm) walkKernel(t target, name string, k *loop.Kernel) bool {
 	shared := k.SharedLoads()
 	for n := len(shared); n >= 0; n-- {
 		inner := &asm{consts: w.consts}
-		e := &rowEmitter{asm: inner, t: t, k: k, last: k.LastUses(), walk: &walk{kept: shared[:n], shared: map[loop.Val]int{}}}
+		e := &rowEmitter{asm: inner, t: t, k: k, last: k.LastUses(), zero: t.zeros(k), walk: &walk{kept: shared[:n], shared: map[loop.Val]int{}}}
 		e.freeAll()
 		e.walkLoops(name)
 		w.data.WriteString(inner.data.String())

@@ -58,6 +58,11 @@ func (e *rowEmitter) compute(in *loop.Inst, d int) {
 		return
 	}
 	x, t1 := e.reg(in.Args[0])
+	if in.Code == loop.ExpBits {
+		e.v(shl(d, x, 23))
+		e.drop(t1)
+		return
+	}
 	if name := unary[in.Code]; name != "" {
 		e.op(name, d, x, 0)
 		e.drop(t1)

@@ -41,7 +41,7 @@ func possible(k *loop.Kernel) bool {
 		if in.Code == loop.Convert && (half(in.Elem) || half(k.Insts[in.Args[0]].Elem)) {
 			return false
 		}
-		if (in.Code == loop.Scale || in.Code == loop.FMA || in.Code == loop.CopySign) && in.Elem != loop.F32 {
+		if (in.Code == loop.Scale || in.Code == loop.ExpBits || in.Code == loop.FMA || in.Code == loop.CopySign) && in.Elem != loop.F32 {
 			return false
 		}
 		if in.Code.Reduction() && in.Elem != loop.F32 {
@@ -100,6 +100,8 @@ func (b *body) value(in *loop.Inst) string {
 		return b.set("f", "fma.rn.f32", args...)
 	case loop.Scale:
 		return b.scale(args[0], args[1])
+	case loop.ExpBits:
+		return b.expBits(b.set("r", "mov.b32", args[0]))
 	case loop.CopySign:
 		return b.set("f", "copysign.f32", args[1], args[0])
 	}
@@ -204,8 +206,11 @@ func (b *body) scale(x, n string) string {
 
 func (b *body) power(n string) string {
 	e := b.set("r", "add.s32", b.set("r", "cvt.rni.s32.f32", n), "127")
-	return b.set("f", "mov.b32", b.set("r", "shl.b32", e, "23"))
+	return b.expBits(e)
 }
+
+// expBits is the float whose bits are those of e, shifted into the exponent's.
+func (b *body) expBits(e string) string { return b.set("f", "mov.b32", b.set("r", "shl.b32", e, "23")) }
 
 func (b *body) convert(from, to loop.Elem, x string) string {
 	switch {

@@ -217,6 +217,8 @@ func (e *emitter) expr(in *loop.Inst, a, b, c, i string) string {
 		return minMax(in.Code, arg, a, b)
 	case loop.Scale:
 		return fmt.Sprintf("rt.Scale(%s, %s)", a, b)
+	case loop.ExpBits:
+		return fmt.Sprintf("math.Float32frombits(math.Float32bits(%s) << 23)", a)
 	case loop.CopySign:
 		return fmt.Sprintf("%s(math.Copysign(float64(%s), float64(%s)))", t, a, b)
 	case loop.Not:
