@@ -30,3 +30,12 @@ var Pipeline = []Pass{
 	CSE2,         //
 	DeadCode2,    //
 }
+
+// Names are those of the pipeline's passes.
+func Names() []string {
+	names := make([]string, len(Pipeline))
+	for i, p := range Pipeline {
+		names[i] = p.Name
+	}
+	return names
+}

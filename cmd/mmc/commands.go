@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 
 	"mmc/driver"
+	"mmc/passes"
 	"mmc/targets"
 )
 
@@ -36,6 +39,9 @@ func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
 	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
 		GOOS: c.goos, GOARCH: c.goarch, Targets: c.kernels, Accelerator: c.accelerator}
 	for _, p := range f.Disable {
+		if err := knownPass("disable", p); err != nil {
+			return o, err
+		}
 		o.Disable[p] = true
 	}
 	o.Fix = f.Fix
@@ -45,11 +51,19 @@ func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
 	for name, s := range f.Dim {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || n < 1 {
-			return o, fmt.Errorf("--dim %s=%s: want a number from 1", name, s)
+			return o, fmt.Errorf("%w: --dim %s=%s: want a number from 1", errUsage, name, s)
 		}
 		o.Dims[name] = n
 	}
 	return o, nil
+}
+
+// knownPass refuses a flag that names no pass.
+func knownPass(flag, name string) error {
+	if slices.Contains(passes.Names(), name) {
+		return nil
+	}
+	return fmt.Errorf("%w: --%s %s: there is no such pass; there are %s", errUsage, flag, name, strings.Join(passes.Names(), ", "))
 }
 
 func (f *modelFlags) say(format string, args ...any) {
@@ -240,7 +254,11 @@ func (c *optCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	o.After = c.After
+	if o.After = c.After; c.After != "" {
+		if err := knownPass("after", c.After); err != nil {
+			return err
+		}
+	}
 	m, err := driver.Load(c.Model, o)
 	if err != nil {
 		return err

@@ -65,13 +65,16 @@ func exitCode(err error) int {
 		return rt.ExitNotAvailable
 	case errors.As(err, &bug):
 		fmt.Fprintf(os.Stderr, "the graph before the pass, as a test case:\n%s", bug.Before)
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, errUsage), errors.Is(err, os.ErrNotExist):
 		return rt.ExitUsage
 	}
 	return rt.ExitInternal
 }
 
-var errTarget = errors.New("target not available")
+var (
+	errTarget = errors.New("target not available")
+	errUsage  = errors.New("bad flag")
+)
 
 // chosen is what --target and --isa ask for.
 type chosen struct {
