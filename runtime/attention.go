@@ -70,38 +70,42 @@ func (s *Session) windowTask(worker, i int) {
 	g.packWindow(w, a, p.keys, p.values, rows, image, h)
 	for r, n := 0, 0; r < a.M; r += n {
 		n = min(p.rows, a.M-r)
-		lines(rows[r:r+n], 2*g.Rows, func(at, n int, row int64) {
-			if row < 0 {
-				clear(p.scores[at*p.ld:][:n*p.ld])
-				return
-			}
-			s.scores(w, &p, at, n, a.Q.at(image, h, int(row)))
-		})
+		w.runs = p.runs(w.runs[:0], rows[r:r+n], g.Rows)
+		t := Tile{K: a.D, A: a.Q.at(image, h, 0), LDA: a.Q.Row * 4, C: p.row(0), LDC: p.ld * 4}
+		t.B, t.BStep = p.keyPanels(a)
+		g.runs(w, &t, a.S, w.runs)
 		s.softmax(w, &p, window, h, r, n)
-		lines(rows[r:r+n], 2*g.Rows, func(at, n int, row int64) {
-			if row >= 0 {
-				s.weigh(w, &p, at, n, a.Out.at(image, h, int(row)))
-			}
-		})
+		for i, u := range w.runs {
+			w.runs[i] = run{u.c, u.a, u.n}
+		}
+		t = Tile{K: a.S, A: p.row(0), LDA: p.ld * 4, C: a.Out.at(image, h, 0), LDC: a.Out.Row * 4}
+		t.B, t.BStep = p.valuePanels(a)
+		g.runs(w, &t, a.E, w.runs)
 	}
 }
 
 // windowRows is how many rows of scores of s keys a task of windows holds: 24 KiB of them, but at least a few.
 func windowRows(s, least int) int { return max(least, 24<<10/4/(CeilDiv(s, Lanes)*Lanes+Lanes)) }
 
-// lines calls f for each run of rows, at most most, that follow each other in the image: from which on and how many they are, and the
-// first's place.
-func lines(rows []int64, most int, f func(at, n int, row int64)) {
+// runs appends the runs of a window's rows, of equal heights where one takes several, that have queries in the image: from rows of the image
+// to rows of the scores. Scores of others are cleared.
+func (p *headPanels) runs(runs []run, rows []int64, most int) []run {
 	for at, n := 0, 0; at < len(rows); at += n {
-		n = inLine(rows[at:], most)
-		f(at, n, rows[at])
+		n = inLine(rows[at:])
+		if rows[at] < 0 {
+			clear(p.scores[at*p.ld:][:p.ld])
+			continue
+		}
+		n = CeilDiv(n, CeilDiv(n, most))
+		runs = append(runs, run{int(rows[at]), at, n})
 	}
+	return runs
 }
 
-// inLine is how many of some rows, at most most, follow each other in the image.
-func inLine(rows []int64, most int) int {
+// inLine is how many of some rows follow each other in the image.
+func inLine(rows []int64) int {
 	n := 1
-	for n < min(most, len(rows)) && rows[n-1] >= 0 && rows[n] == rows[n-1]+1 {
+	for n < len(rows) && rows[n-1] >= 0 && rows[n] == rows[n-1]+1 {
 		n++
 	}
 	return n
@@ -148,9 +152,9 @@ func (s *Session) attentionTask(worker, i int) {
 	r1 := a.M * (part + 1) / parts
 	for r, n := a.M*part/parts, 0; r < r1; r += n {
 		n = min(step, r1-r)
-		s.scores(w, &p, 0, n, a.Q.at(b, h, r))
+		s.scores(w, &p, n, a.Q.at(b, h, r))
 		s.softmax(w, &p, b, h, r, n)
-		s.weigh(w, &p, 0, n, a.Out.at(b, h, r))
+		s.weigh(w, &p, n, a.Out.at(b, h, r))
 	}
 }
 
@@ -170,10 +174,11 @@ func (a *Attention) panels(w *worker, rows int) (p headPanels) {
 	return p
 }
 
-// scores are those of n rows of a head, in rows of the scores from at on.
-func (s *Session) scores(w *worker, p *headPanels, at, n int, q Ptr) {
+// scores are those of n rows of a head.
+func (s *Session) scores(w *worker, p *headPanels, n int, q Ptr) {
 	a := &s.att
-	t := Tile{K: a.D, A: q, LDA: a.Q.Row * 4, B: Ptr(unsafe.SliceData(p.keys)), BStep: a.D * Lanes * 4, C: p.row(at), LDC: p.ld * 4}
+	t := Tile{K: a.D, A: q, LDA: a.Q.Row * 4, C: p.row(0), LDC: p.ld * 4}
+	t.B, t.BStep = p.keyPanels(a)
 	s.k.Gemm.block(w, &t, a.S, 0, n, 0, CeilDiv(a.S, Lanes))
 }
 
@@ -188,11 +193,21 @@ func (s *Session) softmax(w *worker, p *headPanels, b, h, r, n int) {
 	})
 }
 
-// weigh is the product of n rows of the scores from at on with the values.
-func (s *Session) weigh(w *worker, p *headPanels, at, n int, out Ptr) {
+// weigh is the product of n rows of the scores with the values.
+func (s *Session) weigh(w *worker, p *headPanels, n int, out Ptr) {
 	a := &s.att
-	t := Tile{K: a.S, A: p.row(at), LDA: p.ld * 4, B: Ptr(unsafe.SliceData(p.values)), BStep: a.S * Lanes * 4, C: out, LDC: a.Out.Row * 4}
+	t := Tile{K: a.S, A: p.row(0), LDA: p.ld * 4, C: out, LDC: a.Out.Row * 4}
+	t.B, t.BStep = p.valuePanels(a)
 	s.k.Gemm.block(w, &t, a.E, 0, n, 0, CeilDiv(a.E, Lanes))
+}
+
+// keyPanels and valuePanels are where the panels begin, and how many bytes are from one to the next.
+func (p *headPanels) keyPanels(a *Attention) (Ptr, int) {
+	return Ptr(unsafe.SliceData(p.keys)), a.D * Lanes * 4
+}
+
+func (p *headPanels) valuePanels(a *Attention) (Ptr, int) {
+	return Ptr(unsafe.SliceData(p.values)), a.S * Lanes * 4
 }
 
 // row is where a row of the scores is.

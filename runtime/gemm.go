@@ -76,6 +76,26 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 	}
 }
 
+// run is some rows of A that follow each other, no more than a tile has: where they and their results begin, as rows of A and C.
+type run struct{ a, c, n int }
+
+// runs does the products of runs of rows with all panels, which are few: what block does for rows that all follow each other.
+func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run) {
+	kc, p1 := depth(t.K), CeilDiv(n, Lanes)
+	for k := 0; k < t.K || k == 0; k += kc {
+		for p, np := 0, 0; p < p1; p += np {
+			np = g.group(p1 - p)
+			u := t.part(w, k, min(kc, t.K-k), p, np, n)
+			u.Next, u.Pace = uintptr(u.B), 0
+			c := u.C
+			for _, r := range runs {
+				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+k*4), At(c, r.c*t.LDC), r.n
+				callTile(g.Tiles[r.n][np], u)
+			}
+		}
+	}
+}
+
 // callTile, callRow, callTurn, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
 // point of its own; a call of a Go function that is not inlined has one.
 //

@@ -113,6 +113,7 @@ type worker struct {
 	walk    Walk
 	tile    Tile
 	panel   Panel
+	runs    []run
 	wino    winoTask
 	scratch []float32
 	_       [64]byte // keep workers on lines of their own
