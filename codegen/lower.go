@@ -40,7 +40,7 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 	l.prepare()
 	for _, n := range g.Nodes {
 		l.node = n
-		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales {
+		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) {
 			continue
 		}
 		if err := l.lower(n); err != nil {
@@ -345,7 +345,9 @@ func (l *lowering) emitRows(kind string, kernel int, dims []sym.Dim, bufs []view
 	l.emit(c)
 }
 
-func (l *lowering) lowerLinear(n *ir.Node) {
+func (l *lowering) lowerLinear(n *ir.Node) { l.emit(l.linearCall(n)) }
+
+func (l *lowering) linearCall(n *ir.Node) Call {
 	x, w := n.In[0], n.In[1]
 	m := sym.Product(x.Shape[:len(x.Shape)-1])
 	c := Call{Method: "Linear", Type: "rt.Linear", Kind: "linear"}
@@ -369,7 +371,7 @@ func (l *lowering) lowerLinear(n *ir.Node) {
 		c.From = append(c.From, x.Def.From...)
 		l.scaledArgs(&c, scales)
 	}
-	l.emit(c)
+	return c
 }
 
 // layerArgs adds weights, bias, residual, result and activation of a layer whose inputs are x, W, bias and residual. Where tiles end the
@@ -383,7 +385,9 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 	if res != nil {
 		c.arg("Res", mem(l.buffer(res)))
 	}
-	c.arg("C", mem(l.define(n.Out[0])))
+	if !l.inDepthwise(n) {
+		c.arg("C", mem(l.define(n.Out[0])))
+	}
 	act := -1
 	if attr.Act != "" {
 		c.Kind += "+" + attr.Act

@@ -79,7 +79,9 @@ func (l *lowering) taps(n *ir.Node, k op.Taps, a op.Im2ColAttr, fill float32) *C
 	c.arg("Stride", list(a.Strides))
 	c.arg("Dil", list(a.Dilations))
 	c.arg("Pad", list(a.Pads))
-	c.arg("X", mem(l.buffer(x)))
+	if x.Def == nil || !l.inDepthwise(x.Def) {
+		c.arg("X", mem(l.buffer(x)))
+	}
 	c.arg("Out", mem(l.define(out)))
 	edged := false
 	for _, p := range a.Pads.List() {
@@ -136,6 +138,9 @@ func (l *lowering) lowerDepthwise(n *ir.Node) {
 		each, kernels := l.tapKernels(op.Taps{Kind: "sum", Divisor: float32(width)}, int(width))
 		c.arg("Means", Expr{Type: "rt.LineMeans", List: []Field{{"Out", mem(l.define(n.Out[1]))}, {"Each", num(each)}, {"Kernels", kernels}}})
 		c.Kind += "+means"
+	}
+	if x := n.In[0].Def; x != nil && l.inDepthwise(x) {
+		l.expandArgs(c, x)
 	}
 	l.emit(*c)
 }

@@ -103,7 +103,7 @@ type Session struct {
 	emb    Embedding
 	pool   Pool
 	nums   []int
-	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, res, emb, pool func(worker, i int) }
+	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, expand, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -125,6 +125,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
+	s.task.expand = s.expandTask
 	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }

@@ -22,10 +22,13 @@ type Taps struct {
 	Each                             int     // places of a window that a kernel takes
 	Kernels                          [4]int  // first, middle, last, and the only one if one is enough; -1 for none
 	Means                            LineMeans
+	Layer                            Linear // if it has columns: X is its result, and is made a line at a time
 
 	width int    // channels that a task does
 	inner [2]int // the first place of a line whose window is inside it, and the first after it whose is not
 	most  int    // places that a call does: it must end before long, as the scheduler cannot interrupt it
+	each  int    // lines of the result that a task does
+	ring  int    // lines that X has room for, if it is not the whole image
 }
 
 // LineMeans are the means of the lines of an image, [batch, out height, channels], and the walk kernels that sum Each places up; Out is nil
@@ -52,8 +55,14 @@ func (s *Session) Taps(t Taps) {
 	}
 	n.cut(s.threads())
 	s.means = n.Means.taps(n)
-	s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Channels, n.width), s.task.taps)
-	s.leave(2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1])
+	flops := 2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1]
+	if n.Layer.N > 0 {
+		s.parallel(n.Batch*CeilDiv(n.Windows[0], n.each), s.task.expand)
+		flops += 2 * n.Layer.M * n.Layer.N * n.Layer.K
+	} else {
+		s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Channels, n.width), s.task.taps)
+	}
+	s.leave(flops)
 }
 
 // cut says how much a task does: a line of the result or, where there are fewer lines than threads, some of its channels.
@@ -62,7 +71,11 @@ func (n *Taps) cut(threads int) {
 	n.inner[0] = min(CeilDiv(n.Pad[1], n.Stride[1]), n.Windows[1])
 	n.inner[1] = max(min(FloorDiv(n.In[1]-1-reach+n.Pad[1], n.Stride[1])+1, n.Windows[1]), n.inner[0])
 	n.width = max(1, n.Channels)
-	if n.Batch*n.Windows[0] < threads {
+	n.ring, n.each = 0, 1
+	if n.Layer.N > 0 {
+		n.ring = n.Dil[0]*(n.Kernel[0]-1) + 1
+		n.each = max(1, CeilDiv(n.Windows[0], CeilDiv(threads, max(1, n.Batch))))
+	} else if n.Batch*n.Windows[0] < threads {
 		n.width = max(Lanes, CeilDiv(CeilDiv(n.Channels, threads), Lanes)*Lanes)
 	}
 	n.most = max(WalkStep, walkFlops/max(1, 2*n.width*n.Each)/WalkStep*WalkStep)
@@ -82,6 +95,29 @@ func (s *Session) tapsTask(worker, i int) {
 	n.line(s.k.Walks, w, line, c)
 	if n.Means.Out != nil {
 		s.means.line(s.k.Walks, w, line, c)
+	}
+}
+
+// expandTask does a stretch of lines of the result. The lines of the image that they are of are made by the layer just before they are
+// used, in room for as many as a window has, so that the image, several times larger than what it is made of, is never in memory.
+func (s *Session) expandTask(worker, i int) {
+	w, n := &s.workers[worker], s.taps
+	parts := CeilDiv(n.Windows[0], n.each)
+	b, first := i/parts, i%parts*n.each
+	size, l := n.In[1]*n.Channels, n.Layer
+	room := w.scratchFor(n.ring * size)
+	n.X = Ptr(unsafe.SliceData(room))
+	next := 0
+	for y := first; y < min(first+n.each, n.Windows[0]); y++ {
+		top := y*n.Stride[0] - n.Pad[0]
+		for next = max(next, top, 0); next < min(top+n.ring, n.In[0]); next++ {
+			l.C = Ptr(unsafe.SliceData(room[next%n.ring*size:]))
+			l.task(s, w, At(n.Layer.A, (b*n.In[0]+next)*n.In[1]*l.K*4), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
+		}
+		n.line(s.k.Walks, &w.walk, b*n.Windows[0]+y, 0)
+		if n.Means.Out != nil {
+			s.means.line(s.k.Walks, &w.walk, b*n.Windows[0]+y, 0)
+		}
 	}
 }
 
@@ -143,7 +179,11 @@ func (n *Taps) places(w *Walk, line, x, c, t, end int) {
 		py, px := top+ky*n.Dil[0], left+kx*n.Dil[1]
 		from, columns := n.X, 0 // of the image: none if the line is outside
 		if py >= 0 && py < n.In[0] {
-			from, columns = At(n.X, (b*n.In[0]+py)*n.In[1]*row+c*4), n.In[1]
+			at := b*n.In[0] + py
+			if n.ring > 0 {
+				at = py % n.ring
+			}
+			from, columns = At(n.X, at*n.In[1]*row+c*4), n.In[1]
 		}
 		for last := min(end, t-kx+n.Kernel[1]); t < last; t++ {
 			if w.P[p] = n.Edge; px >= 0 && px < columns {

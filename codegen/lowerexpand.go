@@ -1,0 +1,40 @@
+package codegen
+
+import (
+	"mmc/ir"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// expandBytes is from which size on an image is not made in memory between the layer that it is the result of and a depthwise convolution:
+// smaller ones stay in cache, and their lines are too short to walk all of the layer's weights for each.
+const expandBytes = 256 << 10
+
+// inDepthwise reports whether the lines of a Linear's result are made inside the only depthwise convolution that reads it, as the
+// expansion of an inverted residual is (Sandler et al., "MobileNetV2", 2018).
+func (l *lowering) inDepthwise(n *ir.Node) bool {
+	if n.Op != op.Linear || n.In[3] != nil || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || len(n.In[0].Shape) != 4 {
+		return false
+	}
+	u := l.users[n.Out[0]][0]
+	if u.Op != op.Depthwise && u.Op != op.DepthwiseMeans || u.In[0] != n.Out[0] {
+		return false
+	}
+	if x := n.In[0].Def; x != nil {
+		if _, scales := l.inLinear(x); scales || l.inConv(x) {
+			return false
+		}
+	}
+	size := sym.Product(n.Out[0].Shape[1:])
+	elements, ok := size.Const()
+	return ok && elements*4 >= expandBytes
+}
+
+// expandArgs gives a depthwise convolution the layer that makes its image.
+func (l *lowering) expandArgs(c *Call, n *ir.Node) {
+	lin := l.linearCall(n)
+	c.arg("Layer", Expr{Type: "rt.Linear", List: lin.Args})
+	c.Kind = lin.Kind + "+" + c.Kind
+	c.From = append(c.From, n.From...)
+	c.Flops = c.Flops.Add(lin.Flops)
+}
