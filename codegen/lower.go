@@ -298,26 +298,30 @@ func (l *lowering) emitCopy(method string, v *ir.Value, from, to view) {
 func (l *lowering) lowerRow(n *ir.Node) {
 	k := n.Op.Row(n)
 	x := n.In[0]
-	var bufs []view
-	var all []*ir.Value
-	for _, v := range n.In {
-		bufs, all = append(bufs, contiguous(l.buffer(v), v.Shape)), append(all, v)
-	}
-	for _, v := range n.Out {
-		bufs, all = append(bufs, contiguous(l.define(v), v.Shape)), append(all, v)
-	}
 	last := len(x.Shape) - 1
 	rows, width := sym.Product(x.Shape[:last]), x.Shape[last]
-	for i := range bufs {
-		size := all[i].Elem.Size()
-		st := []sym.Dim{width.Mul(sym.Const(size)), sym.Const(size)}
+	var bufs []view
+	add := func(v *ir.Value, m Mem, step sym.Dim) {
+		size := sym.Const(v.Elem.Size())
+		st := []sym.Dim{step.Mul(size), size}
 		switch {
-		case k.Bufs[i].Uniform:
-			st = []sym.Dim{sym.Const(size), sym.Const(0)}
-		case len(all[i].Shape) == 1 && len(x.Shape) > 1:
+		case k.Bufs[len(bufs)].Uniform:
+			st = []sym.Dim{size, sym.Const(0)}
+		case len(v.Shape) == 1 && last > 0:
 			st[0] = sym.Const(0)
 		}
-		bufs[i].strides = st
+		bufs = append(bufs, view{mem: m, strides: st})
+	}
+	for _, v := range n.In {
+		if k.Bufs[len(bufs)].Uniform || len(v.Shape) <= 1 {
+			add(v, l.buffer(v), width)
+			continue
+		}
+		from, step := l.rows(v)
+		add(v, from, step)
+	}
+	for _, v := range n.Out {
+		add(v, l.define(v), width)
 	}
 	l.emitRows(n.Op.Name, l.kernel(k), []sym.Dim{rows, width}, bufs, true)
 }
@@ -360,7 +364,11 @@ func (l *lowering) linearCall(n *ir.Node) Call {
 		scales, scaled = l.inLinear(x.Def)
 	}
 	if !conv && !scaled {
-		c.arg("A", mem(l.buffer(x)))
+		from, step := l.rows(x)
+		c.arg("A", mem(from))
+		if step != w.Shape[0] {
+			c.arg("Row", dim(step.Mul(sym.Const(4))))
+		}
 	}
 	l.layerArgs(&c, n, n.Attr.(op.LinearAttr), true)
 	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])

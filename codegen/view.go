@@ -219,3 +219,16 @@ func (l *lowering) buffer(v *ir.Value) Mem {
 	l.views[v] = contiguous(to, v.Shape)
 	return to
 }
+
+// rows gives a value's elements as rows of its last axis, each contiguous and some elements from the one before, moving them if need be.
+func (l *lowering) rows(v *ir.Value) (m Mem, step sym.Dim) {
+	last := len(v.Shape) - 1
+	width := v.Shape[last]
+	if w := l.view(v); !w.isContiguous() {
+		r, ok := w.reshaped([]sym.Dim{sym.Product(v.Shape[:last]), width})
+		if ok && r.strides[1].Is(1) && !r.strides[0].Is(0) {
+			return r.mem, r.strides[0]
+		}
+	}
+	return l.buffer(v), width
+}

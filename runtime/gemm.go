@@ -226,6 +226,7 @@ type Linear struct {
 	Act                int  // index of the row kernel, or -1
 	Relu               bool // the row kernel is max(0, C + Res), which tile kernels do themselves
 	Step               int  // bytes from one panel of W to the next; 0 if they follow each other
+	Row                int  // bytes from one row of A to the next; 0 if they follow each other
 
 	rows, width int // rows and panels a task takes
 }
@@ -236,6 +237,14 @@ func (l *Linear) PanelStep() int {
 		return l.Step
 	}
 	return l.K * Lanes * 4
+}
+
+// RowStep is the bytes from one row of A to the next.
+func (l *Linear) RowStep() int {
+	if l.Row != 0 {
+		return l.Row
+	}
+	return l.K * 4
 }
 
 // Linear runs the layer.
@@ -277,12 +286,12 @@ func columnsFirst(n, np, threads int) int {
 func (s *Session) linearTask(worker, i int) {
 	l := &s.lin
 	r0, r1, p0, p1 := l.part(i)
-	l.task(s, &s.workers[worker], At(l.A, r0*l.K*4), r0, r1, p0, p1)
+	l.task(s, &s.workers[worker], At(l.A, r0*l.RowStep()), r0, r1, p0, p1)
 }
 
 // task does rows r0 … r1 of panels p0 … p1; a is the first of the rows.
 func (l *Linear) task(s *Session, w *worker, a Ptr, r0, r1, p0, p1 int) {
-	t := Tile{K: l.K, A: a, LDA: l.K * 4, B: l.W, BStep: l.PanelStep(), C: At(l.C, r0*l.N*4), LDC: l.N * 4}
+	t := Tile{K: l.K, A: a, LDA: l.RowStep(), B: l.W, BStep: l.PanelStep(), C: At(l.C, r0*l.N*4), LDC: l.N * 4}
 	l.epilogue(&t, r0)
 	s.k.Gemm.block(w, &t, l.N, 0, r1-r0, p0, p1)
 	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))

@@ -112,7 +112,7 @@ func (s *Session) expandTask(worker, i int) {
 		top := y*n.Stride[0] - n.Pad[0]
 		for next = max(next, top, 0); next < min(top+n.ring, n.In[0]); next++ {
 			l.C = Ptr(unsafe.SliceData(room[next%n.ring*size:]))
-			l.task(s, w, At(n.Layer.A, (b*n.In[0]+next)*n.In[1]*l.K*4), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
+			l.task(s, w, At(n.Layer.A, (b*n.In[0]+next)*n.In[1]*l.RowStep()), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
 		}
 		n.line(s.k.Walks, &w.walk, b*n.Windows[0]+y, 0)
 		if n.Means.Out != nil {

@@ -210,7 +210,7 @@ func (v *device) linear(l *rt.Linear) bool {
 // joins reports whether a layer can go with those that wait.
 func (v *device) joins(l *rt.Linear) bool {
 	p := &v.pending[0]
-	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Step == l.Step && p.Act == l.Act && p.Res == nil && l.Res == nil
+	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Step == l.Step && p.Row == l.Row && p.Act == l.Act && p.Res == nil && l.Res == nil
 }
 
 func (v *device) flush() {
@@ -224,7 +224,7 @@ func (v *device) flush() {
 	a := v.args[:GemmWords]
 	clear(a)
 	a[GemmM], a[GemmN], a[GemmK] = uint64(l.M), uint64(l.N), uint64(l.K)
-	a[GemmA], a[GemmLDA] = word(l.A), uint64(l.K*4)
+	a[GemmA], a[GemmLDA] = word(l.A), uint64(l.RowStep())
 	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(l.W), uint64(l.PanelStep()), 4, rt.Lanes*4
 	a[GemmC], a[GemmLDC] = word(l.C), uint64(l.N*4)
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
