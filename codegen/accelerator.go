@@ -40,6 +40,9 @@ func (p *Plan) uses() []Use {
 		if c.Method == "Conv" || c.Method == "Winograd" || c.Method == "Scaled" {
 			args = append(append([]Field{}, args[0].Val.List...), args[1:]...) // the Linear, and what is around it
 		}
+		if c.Method == "Layers" {
+			args = append(append([]Field{}, args[0].Val.List...), args[1].Val.List...)
+		}
 		for _, f := range args {
 			if f.Val.Int == nil || *f.Val.Int < 0 {
 				continue

@@ -40,7 +40,7 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 	l.prepare()
 	for _, n := range g.Nodes {
 		l.node = n
-		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) {
+		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) || l.inLayers(n) {
 			continue
 		}
 		if err := l.lower(n); err != nil {
@@ -349,7 +349,13 @@ func (l *lowering) emitRows(kind string, kernel int, dims []sym.Dim, bufs []view
 	l.emit(c)
 }
 
-func (l *lowering) lowerLinear(n *ir.Node) { l.emit(l.linearCall(n)) }
+func (l *lowering) lowerLinear(n *ir.Node) {
+	if x := n.In[0].Def; x != nil && l.inLayers(x) {
+		l.emit(l.layersCall(x, n))
+		return
+	}
+	l.emit(l.linearCall(n))
+}
 
 func (l *lowering) linearCall(n *ir.Node) Call {
 	x, w := n.In[0], n.In[1]

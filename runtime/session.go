@@ -98,12 +98,13 @@ type Session struct {
 	scaled Scaled
 	wino   Winograd
 	taps   Taps
+	layers Layers
 	means  Taps // of the lines of what taps gives
 	res    Resize
 	emb    Embedding
 	pool   Pool
 	nums   []int
-	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, expand, res, emb, pool func(worker, i int) }
+	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -125,7 +126,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
-	s.task.expand = s.expandTask
+	s.task.expand, s.task.layers = s.expandTask, s.layersTask
 	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }
