@@ -14,11 +14,11 @@ import (
 
 // inConv reports whether windows' rows are made inside the only Linear that reads them.
 func (l *lowering) inConv(n *ir.Node) bool {
-	if n.Op != op.Patches || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || len(n.In[0].Shape) > 5 {
+	if n.Op != op.Patches || len(n.In[0].Shape) > 5 {
 		return false
 	}
-	u := l.users[n.Out[0]][0]
-	return u.Op == op.Linear && u.In[0] == n.Out[0] && u.In[3] != n.Out[0]
+	u := l.onlyReader(n)
+	return u != nil && u.Op == op.Linear && u.In[0] == n.Out[0] && u.In[3] != n.Out[0]
 }
 
 // convArgs makes a Linear's call one of a convolution.

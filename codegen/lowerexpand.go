@@ -13,16 +13,14 @@ const expandBytes = 256 << 10
 // inDepthwise reports whether the lines of a Linear's result are made inside the only depthwise convolution that reads it, as the
 // expansion of an inverted residual is (Sandler et al., "MobileNetV2", 2018).
 func (l *lowering) inDepthwise(n *ir.Node) bool {
-	if n.Op != op.Linear || n.In[3] != nil || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || len(n.In[0].Shape) != 4 ||
-		l.hasInner(n) {
+	if n.Op != op.Linear || n.In[3] != nil || len(n.In[0].Shape) != 4 || l.hasInner(n) {
 		return false
 	}
-	u := l.users[n.Out[0]][0]
-	if u.Op != op.Depthwise && u.Op != op.DepthwiseMeans || u.In[0] != n.Out[0] {
+	u := l.onlyReader(n)
+	if u == nil || u.Op != op.Depthwise && u.Op != op.DepthwiseMeans || u.In[0] != n.Out[0] {
 		return false
 	}
-	size := sym.Product(n.Out[0].Shape[1:])
-	elements, ok := size.Const()
+	elements, ok := sym.Product(n.Out[0].Shape[1:]).Const()
 	return ok && elements*4 >= expandBytes
 }
 

@@ -10,11 +10,11 @@ import (
 // where it is large: a widening and a narrowing layer, such as the two of a transformer's MLP. Weights of more bytes than the runtime reads
 // more than once for are left to two calls.
 func (l *lowering) inLayers(n *ir.Node) bool {
-	if n.Op != op.Linear || n.In[3] != nil || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || l.hasInner(n) {
+	if n.Op != op.Linear || n.In[3] != nil || l.hasInner(n) {
 		return false
 	}
-	u := l.users[n.Out[0]][0]
-	if u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] || l.inDepthwise(u) {
+	u := l.onlyReader(n)
+	if u == nil || u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] || l.inDepthwise(u) {
 		return false
 	}
 	w, v := n.In[1].Const, u.In[1].Const
@@ -35,7 +35,8 @@ func (l *lowering) hasInner(n *ir.Node) bool {
 func (l *lowering) layersCall(n, u *ir.Node) Call {
 	first := l.linearCall(n)
 	second := l.linearCall(u)
-	c := Call{Method: "Layers", Type: "rt.Layers", Kind: first.Kind + "+" + second.Kind, From: n.From, Flops: first.Flops.Add(second.Flops)}
+	c := Call{Method: "Layers", Type: "rt.Layers", Kind: first.Kind + "+" + second.Kind, Flops: first.Flops.Add(second.Flops)}
+	c.From = append(c.From, n.From...)
 	c.arg("First", Expr{Type: "rt.Linear", List: first.Args})
 	c.arg("Second", Expr{Type: "rt.Linear", List: second.Args})
 	return c

@@ -12,11 +12,11 @@ type scaling struct{ x, by *ir.Value }
 
 // inLinear reports whether a product is made inside the only Linear that reads it, and what it is of.
 func (l *lowering) inLinear(n *ir.Node) (scaling, bool) {
-	if n.Op != op.Mul || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 || n.Out[0].Elem != loop.F32 {
+	if n.Op != op.Mul || n.Out[0].Elem != loop.F32 {
 		return scaling{}, false
 	}
-	u := l.users[n.Out[0]][0]
-	if u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] {
+	u := l.onlyReader(n)
+	if u == nil || u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] {
 		return scaling{}, false
 	}
 	for i, x := range n.In {

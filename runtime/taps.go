@@ -92,6 +92,11 @@ func (s *Session) tapsTask(worker, i int) {
 	n, w := &s.taps, &s.workers[worker].walk
 	parts := CeilDiv(n.Channels, n.width)
 	line, c := i/parts, i%parts*n.width
+	s.tapsLine(n, w, line, c)
+}
+
+// tapsLine does some channels of a line, and of its mean.
+func (s *Session) tapsLine(n *Taps, w *Walk, line, c int) {
 	n.line(s.k.Walks, w, line, c)
 	if n.Means.Out != nil {
 		s.means.line(s.k.Walks, w, line, c)
@@ -114,10 +119,7 @@ func (s *Session) expandTask(worker, i int) {
 			l.C = Ptr(unsafe.SliceData(room[next%n.ring*size:]))
 			l.task(s, w, At(n.Layer.A, (b*n.In[0]+next)*n.In[1]*l.RowStep()), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
 		}
-		n.line(s.k.Walks, &w.walk, b*n.Windows[0]+y, 0)
-		if n.Means.Out != nil {
-			s.means.line(s.k.Walks, &w.walk, b*n.Windows[0]+y, 0)
-		}
+		s.tapsLine(&n, &w.walk, b*n.Windows[0]+y, 0)
 	}
 }
 

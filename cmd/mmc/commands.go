@@ -254,11 +254,12 @@ func (c *optCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if o.After = c.After; c.After != "" {
+	if c.After != "" {
 		if err := knownPass("after", c.After); err != nil {
 			return err
 		}
 	}
+	o.After = c.After
 	m, err := driver.Load(c.Model, o)
 	if err != nil {
 		return err
