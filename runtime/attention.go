@@ -16,6 +16,7 @@ type Attention struct {
 	Batch, Heads, M, S, D, E int
 	Q, K, V, Out, Mask       View
 	Softmax                  int
+	Group                    int // heads of queries that share one of keys and values, one after another (Ainslie et al., 2023); 0 for 1
 
 	// Windows, if not 0, is how many batch entries, windows of an image, share one stretch of Q, K, V and Out: row r of window n is row
 	// Rows[n*M+r], an int64, of the image. Batch strides are of images then, the mask's of windows; M is S.
@@ -32,14 +33,16 @@ func (s *Session) Attention(a Attention) {
 	}
 	s.enter()
 	if a.M*a.S > 0 {
-		s.parallel(a.Batch*a.Heads*a.splits(s.threads()), s.task.att)
+		s.parallel(a.Batch*a.Heads/a.group()*a.splits(s.threads()), s.task.att)
 	}
 	s.leave(2 * a.Batch * a.Heads * a.M * a.S * (a.D + a.E))
 }
 
-// splits is into how many parts the rows of one head are cut, so that every thread has work.
+func (a *Attention) group() int { return max(1, a.Group) }
+
+// splits is into how many parts the rows of the heads of a group are cut, so that every thread has work.
 func (a *Attention) splits(threads int) int {
-	n := a.Batch * a.Heads
+	n := a.Batch * a.Heads / a.group()
 	if n == 0 || n >= 2*threads {
 		return 1
 	}
@@ -134,27 +137,33 @@ func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int6
 	}
 }
 
-// attentionTask does some rows of one head: the keys and values go into panels, then for a few rows at a time the scores, their
-// softmax and the product with the values stay in the cache.
+// attentionTask does some rows of the heads that share one of keys and values: these go into panels, then for a few rows at a time the
+// scores, their softmax and the product with the values stay in the cache.
 func (s *Session) attentionTask(worker, i int) {
 	a, w, g := &s.att, &s.workers[worker], &s.k.Gemm
 	if a.Windows > 0 {
 		s.windowTask(worker, i)
 		return
 	}
-	parts := a.splits(s.threads())
-	part := i % parts
-	b, h := i/parts/a.Heads, i/parts%a.Heads
-	step := g.Rows * 2
-	p := a.panels(w, step)
-	g.packKeys(w, p.keys, a.K.at(b, h, 0), a.S, a.D, a.K.Row)
-	g.pack(w, p.values, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
-	r1 := a.M * (part + 1) / parts
-	for r, n := a.M*part/parts, 0; r < r1; r += n {
-		n = min(step, r1-r)
-		s.scores(w, &p, n, a.Q.at(b, h, r))
-		s.softmax(w, &p, b, h, r, n)
-		s.weigh(w, &p, n, a.Out.at(b, h, r))
+	parts, group := a.splits(s.threads()), a.group()
+	shared := a.Heads / group
+	b, kv := i/parts/shared, i/parts%shared
+	p := a.panels(w, g.Rows*2)
+	g.packKeys(w, p.keys, a.K.at(b, kv, 0), a.S, a.D, a.K.Row)
+	g.pack(w, p.values, a.V.at(b, kv, 0), a.S, a.E, a.V.Row)
+	for h := kv * group; h < (kv+1)*group; h++ {
+		s.headRows(w, &p, b, h, a.M*(i%parts)/parts, a.M*(i%parts+1)/parts)
+	}
+}
+
+// headRows does rows r0 … r1 of a head.
+func (s *Session) headRows(w *worker, p *headPanels, b, h, r0, r1 int) {
+	a := &s.att
+	for r, n := r0, 0; r < r1; r += n {
+		n = min(p.rows, r1-r)
+		s.scores(w, p, n, a.Q.at(b, h, r))
+		s.softmax(w, p, b, h, r, n)
+		s.weigh(w, p, n, a.Out.at(b, h, r))
 	}
 }
 

@@ -267,7 +267,7 @@ func (v *device) attention(t *rt.Attention) bool {
 		return true
 	}
 	a := v.args[:AttWords]
-	a[AttBatch], a[AttHeads] = uint64(t.Batch), uint64(t.Heads)
+	a[AttBatch], a[AttHeads], a[AttGroup] = uint64(t.Batch), uint64(t.Heads), uint64(max(1, t.Group))
 	a[AttM], a[AttS], a[AttD], a[AttE] = uint64(t.M), uint64(t.S), uint64(t.D), uint64(t.E)
 	for at, view := range map[int]*rt.View{AttQ: &t.Q, AttK: &t.K, AttV: &t.V, AttOut: &t.Out, AttMask: &t.Mask} {
 		a[at], a[at+1], a[at+2], a[at+3] = word(view.P), uint64(view.Batch*4), uint64(view.Head*4), uint64(view.Row*4)

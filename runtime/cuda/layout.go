@@ -28,7 +28,8 @@ const (
 
 	AttBatch, AttHeads, AttM, AttS, AttD, AttE = 0, 1, 2, 3, 4, 5
 	AttQ, AttK, AttV, AttOut, AttMask          = 6, 10, 14, 18, 22 // address, strides of batch, head and row
-	AttWords                                   = 26
+	AttGroup                                   = 26                // heads of queries for one of keys and values
+	AttWords                                   = 27
 
 	MoveTotal, MoveRank, MoveDims = 0, 1, 2
 	MoveFrom, MoveTo              = 10, 11

@@ -37,9 +37,11 @@ func (t *attention) addresses(name string) {
 	t.row0 = t.set("r", "shl.b32", t.set("r", "mov.u32", "%ctaid.x"), "4")
 	t.rows = t.set("r", "min.u32", t.set("r", "sub.u32", t.word32(cuda.AttM), t.row0), num(attRows))
 	t.s, t.d, t.e = t.word32(cuda.AttS), t.word32(cuda.AttD), t.word32(cuda.AttE)
-	head := t.set("l", "cvt.u64.u32", t.set("r", "mov.u32", "%ctaid.y"))
+	query := t.set("r", "mov.u32", "%ctaid.y")
+	head := t.set("l", "cvt.u64.u32", query)
+	shared := t.set("l", "cvt.u64.u32", t.set("r", "div.u32", query, t.word32(cuda.AttGroup)))
 	batch := t.set("l", "cvt.u64.u32", t.set("r", "mov.u32", "%ctaid.z"))
-	view := func(at int, rows bool) string {
+	view := func(at int, head string, rows bool) string {
 		p := t.set("l", "mad.lo.s64", batch, t.word(at+1), t.word(at))
 		p = t.set("l", "mad.lo.s64", head, t.word(at+2), p)
 		if rows {
@@ -47,7 +49,8 @@ func (t *attention) addresses(name string) {
 		}
 		return p
 	}
-	t.q, t.k, t.v, t.out, t.mask = view(cuda.AttQ, true), view(cuda.AttK, false), view(cuda.AttV, false), view(cuda.AttOut, true), view(cuda.AttMask, true)
+	t.q, t.out, t.mask = view(cuda.AttQ, head, true), view(cuda.AttOut, head, true), view(cuda.AttMask, head, true)
+	t.k, t.v = view(cuda.AttK, shared, false), view(cuda.AttV, shared, false)
 	t.scores = t.set("r", "mov.u32", name+"_scores")
 }
 
