@@ -1,0 +1,100 @@
+package passes
+
+import (
+	"mmc/ir"
+	"mmc/ir/loop"
+	"mmc/ir/op"
+	"mmc/ir/sym"
+)
+
+// Siblings makes the linear layers that read one value, such as those of queries, keys and values, one layer with all their columns:
+// one product in place of several small ones. Each result is a slice of its rows, so their readers must be such as take rows that lie apart.
+var Siblings = Rewrite("siblings", "joins linear layers that read the same value", Rule{"siblings", func() *ir.Op { return op.Linear }, siblings})
+
+func siblings(c *Context, n *ir.Node) *ir.Patch {
+	if !c.isSibling(n) {
+		return nil
+	}
+	var all []*ir.Node
+	for _, u := range c.Users(n.In[0]) {
+		if u.Op == op.Linear && u.In[0] == n.In[0] && c.isSibling(u) {
+			all = append(all, u)
+		}
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	w, bias := sideBySide(all)
+	p := ir.NewPatch(all[0], all[1:]...)
+	y := p.Emit1(op.Linear, op.LinearAttr{}, n.In[0], w, bias, nil)
+	at := int64(0)
+	for _, l := range all {
+		shape := l.Out[0].Shape
+		size, _ := shape[len(shape)-1].Const()
+		p.Replace(l.Out[0], lastSlice(p, y, at, size))
+		at += size
+	}
+	return p
+}
+
+// isSibling reports whether a Linear may be joined with others: it is columns and a bias alone, nothing else reads its weights, and who
+// reads the result takes rows that lie apart.
+func (c *Context) isSibling(n *ir.Node) bool {
+	w, bias := n.In[1], n.In[2]
+	return n.Attr.(op.LinearAttr) == op.LinearAttr{} && n.In[3] == nil && len(c.Users(w)) == 1 && (bias == nil || bias.Const != nil) && c.takenApart(n.Out[0])
+}
+
+// takenApart reports whether all that read a value, moved or as it is, are operators that take rows that lie apart.
+func (c *Context) takenApart(v *ir.Value) bool {
+	if c.isOutput(v) {
+		return false
+	}
+	for _, u := range c.Users(v) {
+		switch {
+		case u.Op == op.Reshape || u.Op == op.Transpose || u.Op == op.Slice:
+			if !c.takenApart(u.Out[0]) {
+				return false
+			}
+		case u.Op != op.Attention && u.Op != op.Concat && u.Op.Elem == nil:
+			return false
+		}
+	}
+	return true
+}
+
+// sideBySide are the weights of some layers with their columns next to each other, and their biases, nil if there is none.
+func sideBySide(layers []*ir.Node) (w, bias *ir.Value) {
+	width, depth, any := int64(0), layers[0].In[1].Const.Shape[0], false
+	for _, l := range layers {
+		width += l.In[1].Const.Shape[1]
+		any = any || l.In[2] != nil
+	}
+	wt, bt := ir.NewTensor(loop.F32, depth, width), ir.NewTensor(loop.F32, width)
+	at := int64(0)
+	for _, l := range layers {
+		own, from := l.In[1].Const.Shape[1], ir.Slice[float32](l.In[1].Const)
+		for k := range depth {
+			copy(ir.Slice[float32](wt)[k*width+at:][:own], from[k*own:])
+		}
+		if l.In[2] != nil {
+			copy(ir.Slice[float32](bt)[at:][:own], ir.Slice[float32](l.In[2].Const))
+		}
+		at += own
+	}
+	if any {
+		bias = ir.ConstValue(layers[0].In[1].Name, bt)
+	}
+	return ir.ConstValue(layers[0].In[1].Name, wt), bias
+}
+
+// lastSlice is size elements from at on of the last axis.
+func lastSlice(p *ir.Patch, v *ir.Value, at, size int64) *ir.Value {
+	last := len(v.Shape) - 1
+	starts, steps := make([]sym.Dim, len(v.Shape)), make([]int64, len(v.Shape))
+	for i := range starts {
+		starts[i], steps[i] = sym.Const(0), 1
+	}
+	starts[last] = sym.Const(at)
+	shape := append(append([]sym.Dim{}, v.Shape[:last]...), sym.Const(size))
+	return p.Emit1(op.Slice, op.SliceAttr{Starts: ir.MakeDims(starts), Steps: ir.MakeInts(steps...), Sizes: ir.MakeDims(shape)}, v)
+}
