@@ -19,6 +19,7 @@ type lowering struct {
 	outputs map[*ir.Value]bool
 	kernels map[string]int
 	consts  map[constKey]int
+	newRows map[*ir.Value]newRows // of caches, until the attention that reads them puts them there
 	node    *ir.Node
 }
 
@@ -31,7 +32,7 @@ type constKey struct {
 // Lower makes the plan of an optimised graph.
 func Lower(g *ir.Graph) (p *Plan, err error) {
 	l := &lowering{p: &Plan{Graph: g}, g: g, views: map[*ir.Value]view{}, users: map[*ir.Value][]*ir.Node{},
-		outputs: map[*ir.Value]bool{}, kernels: map[string]int{}, consts: map[constKey]int{}}
+		outputs: map[*ir.Value]bool{}, kernels: map[string]int{}, consts: map[constKey]int{}, newRows: map[*ir.Value]newRows{}}
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, fmt.Errorf("internal error while planning %v: %v", l.node.From, r)

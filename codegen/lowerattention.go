@@ -18,15 +18,16 @@ func (l *lowering) lowerAttention(n *ir.Node) {
 		c.arg(f.name, dim(f.d))
 	}
 	c.arg("Q", viewExpr(l.rowsView(q)))
-	vk, group := l.sharedHeads(k)
-	vv, group2 := l.sharedHeads(v)
-	if group != group2 {
-		vk, vv, group = l.rowsView(k), l.rowsView(v), 1
+	sharedK, group := repeated(k)
+	sharedV, groupV := repeated(v)
+	if group != groupV {
+		sharedK, sharedV, group = k, v, 1
 	}
-	c.arg("K", viewExpr(vk))
-	c.arg("V", viewExpr(vv))
+	c.arg("K", viewExpr(l.rowsView(sharedK)))
+	c.arg("V", viewExpr(l.rowsView(sharedV)))
+	l.newRowsArgs(&c, sharedK, sharedV)
 	if group > 1 {
-		c.arg("Group", num(group))
+		c.arg("Group", num(int(group)))
 	}
 	if mask != nil {
 		full := []sym.Dim{q.Shape[0], q.Shape[1], q.Shape[2], k.Shape[2]}
@@ -48,25 +49,81 @@ func viewExpr(v view) Expr {
 	return Expr{Type: "rt.View", List: []Field{{"P", mem(v.mem)}, {"Batch", dim(v.strides[0])}, {"Head", dim(v.strides[1])}, {"Row", dim(v.strides[2])}}}
 }
 
-// sharedHeads is a view of keys or values of which each head is for a group of heads of queries, one after another, and how many they are:
-// heads that are repeated are not made.
-func (l *lowering) sharedHeads(v *ir.Value) (view, int) {
-	heads, known := v.Shape[1].Const()
-	if r := v.Def; known && r != nil && r.Op == op.Reshape && len(r.In[0].Shape) == 5 {
-		w := l.view(r.In[0])
-		group, ok := w.shape[2].Const()
-		same := w.shape[0] == v.Shape[0] && w.shape[1].Mul(w.shape[2]) == v.Shape[1] && ir.SameShape(w.shape[3:], v.Shape[2:])
-		if ok && same && group > 1 && w.strides[2].Is(0) && w.strides[4].Is(1) {
-			st := w.strides
-			return view{w.mem, []sym.Dim{w.shape[0], w.shape[1], w.shape[3], w.shape[4]}, []sym.Dim{st[0], st[1], st[3], st[4]}}, int(group)
+// newRows are the rows of a cache that are not in it yet: where they are, and where they belong.
+type newRows struct {
+	from, to view
+	past     sym.Dim
+}
+
+// putByAttention leaves the new rows of a cache to the attention that reads it, if one alone does, with heads repeated or not.
+func (l *lowering) putByAttention(cache *ir.Value, from, to view) bool {
+	n := cache
+	for len(l.users[n]) == 1 && (l.users[n][0].Op == op.Reshape || l.users[n][0].Op == op.Expand) {
+		n = l.users[n][0].Out[0]
+	}
+	if len(l.users[n]) != 1 || l.users[n][0].Op != op.Attention || cache.Elem != loop.F32 || !from.strides[len(from.strides)-1].Is(1) {
+		return false
+	}
+	att, axis := l.users[n][0], cache.Def.Attr.(op.ConcatAttr).Axis
+	k, groupK := repeated(att.In[1])
+	v, groupV := repeated(att.In[2])
+	if axis != 2 || groupK != groupV || (k == cache) == (v == cache) || att.In[0] == n || att.In[3] == n {
+		return false
+	}
+	l.newRows[cache] = newRows{from, to, cache.Def.In[0].Shape[axis]}
+	return true
+}
+
+// newRowsArgs adds the new rows of the caches that are keys and values.
+func (l *lowering) newRowsArgs(c *Call, caches ...*ir.Value) {
+	list, past := Expr{Type: "[2]rt.View"}, sym.Dim{}
+	found := false
+	for _, x := range caches {
+		rows, ok := l.newRows[x]
+		if ok && found && rows.past != past {
+			l.emitMove(x.Def.In[1], rows.from, rows.to)
+			ok = false
+		}
+		if !ok {
+			list.List = append(list.List, Field{"", Expr{Type: "rt.View"}})
+			continue
+		}
+		list.List = append(list.List, Field{"", viewExpr(rows.from)})
+		past, found = rows.past, true
+	}
+	if found {
+		c.arg("New", list)
+		c.arg("Past", dim(past))
+	}
+}
+
+// repeated is what keys or values [batch, heads*group, rows, columns] are of which each head is there for a group of heads of queries, one
+// after another, and how many they are; else v and 1.
+func repeated(v *ir.Value) (*ir.Value, int64) {
+	if defined(v, op.Expand) && len(v.Def.In[0].Shape) == 4 && v.Def.In[0].Shape[1].Is(1) && v.Def.In[0].Shape[0] == v.Shape[0] && ir.SameShape(v.Def.In[0].Shape[2:], v.Shape[2:]) {
+		if heads, ok := v.Shape[1].Const(); ok {
+			return v.Def.In[0], heads
 		}
 	}
-	w := l.rowsView(v)
-	if known && heads > 1 && w.strides[1].Is(0) {
-		return w, int(heads)
+	if !defined(v, op.Reshape) || !defined(v.Def.In[0], op.Expand) {
+		return v, 1
 	}
-	return w, 1
+	many := v.Def.In[0]
+	one := many.Def.In[0]
+	if !defined(one, op.Reshape) || len(many.Shape) != 5 || len(one.Shape) != 5 || !one.Shape[2].Is(1) {
+		return v, 1
+	}
+	x := one.Def.In[0]
+	s := x.Shape
+	group, ok := many.Shape[2].Const()
+	if !ok || len(s) != 4 || !ir.SameShape(one.Shape, []sym.Dim{s[0], s[1], sym.Const(1), s[2], s[3]}) ||
+		!ir.SameShape(v.Shape, []sym.Dim{s[0], s[1].Mul(many.Shape[2]), s[2], s[3]}) {
+		return v, 1
+	}
+	return x, group
 }
+
+func defined(v *ir.Value, by *ir.Op) bool { return v.Def != nil && v.Def.Op == by }
 
 // rowsView is a view whose last axis is contiguous.
 func (l *lowering) rowsView(v *ir.Value) view {

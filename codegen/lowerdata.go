@@ -52,19 +52,17 @@ func (l *lowering) lowerGatherND(n *ir.Node) {
 
 func (l *lowering) lowerConcat(n *ir.Node) {
 	out, axis := n.Out[0], n.Attr.(op.ConcatAttr).Axis
-	var to view
-	method := "Move"
-	if l.cache(out) {
-		method, to = "Carry", l.defineCache(out)
-	} else {
-		to = contiguous(l.define(out), out.Shape)
-	}
-	at := sym.Const(0)
-	for _, v := range n.In {
+	to, at := l.joined(n), sym.Const(0)
+	for i, v := range n.In {
 		part := view{to.shifted(at.Mul(to.strides[axis]), out.Elem.Size()), v.Shape, to.strides}
-		l.emitCopy(method, v, l.view(v), part)
-		method = "Move" // what is new
 		at = at.Add(v.Shape[axis])
+		switch from := l.view(v); {
+		case i == 0 && l.cache(out):
+			l.emitCopy("Carry", v, from, part)
+		case l.cache(out) && l.putByAttention(out, from, part):
+		case !from.is(part):
+			l.emitMove(v, from, part)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func siblings(c *Context, n *ir.Node) *ir.Patch {
 	for _, l := range all {
 		shape := l.Out[0].Shape
 		size, _ := shape[len(shape)-1].Const()
-		p.Replace(l.Out[0], lastSlice(p, y, at, size))
+		p.Replace(l.Out[0], p.Emit1(op.Slice, wholeBut(y, len(shape)-1, sym.Const(at), sym.Const(size)), y))
 		at += size
 	}
 	return p
@@ -85,16 +85,4 @@ func sideBySide(layers []*ir.Node) (w, bias *ir.Value) {
 		bias = ir.ConstValue(layers[0].In[1].Name, bt)
 	}
 	return ir.ConstValue(layers[0].In[1].Name, wt), bias
-}
-
-// lastSlice is size elements from at on of the last axis.
-func lastSlice(p *ir.Patch, v *ir.Value, at, size int64) *ir.Value {
-	last := len(v.Shape) - 1
-	starts, steps := make([]sym.Dim, len(v.Shape)), make([]int64, len(v.Shape))
-	for i := range starts {
-		starts[i], steps[i] = sym.Const(0), 1
-	}
-	starts[last] = sym.Const(at)
-	shape := append(append([]sym.Dim{}, v.Shape[:last]...), sym.Const(size))
-	return p.Emit1(op.Slice, op.SliceAttr{Starts: ir.MakeDims(starts), Steps: ir.MakeInts(steps...), Sizes: ir.MakeDims(shape)}, v)
 }

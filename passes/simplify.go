@@ -39,33 +39,30 @@ func simplifyReshape(_ *Context, n *ir.Node) *ir.Patch {
 	return splitAgain(n)
 }
 
-// splitAgain replaces leading axes that are merged, kept as one by a transpose and split again: the transpose does without.
+// splitAgain replaces leading axes that are merged, kept as one by a transpose and split again, into as many or fewer: the transpose does without.
 func splitAgain(n *ir.Node) *ir.Patch {
 	t := by(n.In[0], op.Transpose)
 	if t == nil || by(t.In[0], op.Reshape) == nil {
 		return nil
 	}
 	r := t.In[0].Def
-	from, merged, to := r.In[0].Shape, r.Out[0].Shape, n.Out[0].Shape
+	x, merged, to := r.In[0], r.Out[0].Shape, n.Out[0].Shape
 	perm := t.Attr.(op.TransposeAttr).Perm.List()
-	more := len(from) - len(merged)
-	if len(perm) == 0 || perm[0] != 0 || more < 1 || len(to) != len(from) || !ir.SameShape(from[more+1:], merged[1:]) || !ir.SameShape(from[:more+1], to[:more+1]) {
+	more, tail := len(to)-len(merged), len(x.Shape)-len(merged)+1
+	if len(perm) == 0 || perm[0] != 0 || more < 1 || tail <= more || !ir.SameShape(x.Shape[tail:], merged[1:]) || !ir.SameShape(to[more+1:], t.Out[0].Shape[1:]) {
 		return nil
 	}
-	wide := make([]int64, 0, len(from))
+	wide := make([]int64, 0, len(to))
 	for i := range more {
 		wide = append(wide, int64(i))
 	}
 	for _, a := range perm {
 		wide = append(wide, a+int64(more))
 	}
-	for i, a := range wide {
-		if to[i].Same(from[a]) != sym.True {
-			return nil
-		}
-	}
 	p := ir.NewPatch(n, t, r)
-	return p.Replace(n.Out[0], p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(wide...)}, r.In[0]))
+	split := append(append([]sym.Dim{}, to[:more+1]...), merged[1:]...)
+	y := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(split)}, x)
+	return p.Replace(n.Out[0], p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(wide...)}, y))
 }
 
 func simplifyTranspose(_ *Context, n *ir.Node) *ir.Patch {

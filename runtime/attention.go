@@ -18,6 +18,11 @@ type Attention struct {
 	Softmax                  int
 	Group                    int // heads of queries that share one of keys and values, one after another (Ainslie et al., 2023); 0 for 1
 
+	// New, where set, are the last rows of K and V, which are not in their places yet: the operator reads them here and puts them there,
+	// behind the first Past.
+	New  [2]View
+	Past int
+
 	// Windows, if not 0, is how many batch entries, windows of an image, share one stretch of Q, K, V and Out: row r of window n is row
 	// Rows[n*M+r], an int64, of the image. Batch strides are of images then, the mask's of windows; M is S.
 	Windows int
@@ -27,6 +32,14 @@ type Attention struct {
 
 // Attention runs the operator.
 func (s *Session) Attention(a Attention) {
+	if s.dev != nil || a.M == 0 {
+		for i, v := range []*View{&a.K, &a.V} {
+			if a.New[i].P != nil {
+				s.Move(a.append(i, v))
+				a.New[i].P = nil
+			}
+		}
+	}
 	s.att = a
 	if s.dev != nil && a.Windows == 0 && s.dev.Attention(&s.att) {
 		return
@@ -149,12 +162,66 @@ func (s *Session) attentionTask(worker, i int) {
 	shared := a.Heads / group
 	b, kv := i/parts/shared, i/parts%shared
 	p := a.panels(w, g.Rows*2)
-	g.packKeys(w, p.keys, a.K.at(b, kv, 0), a.S, a.D, a.K.Row)
-	g.pack(w, p.values, a.V.at(b, kv, 0), a.S, a.E, a.V.Row)
+	g.packKeys(w, p.keys, a, b, kv)
+	g.packValues(w, p.values, a, b, kv)
+	if i%parts == 0 {
+		a.put(b, kv)
+	}
 	for h := kv * group; h < (kv+1)*group; h++ {
 		s.headRows(w, &p, b, h, a.M*(i%parts)/parts, a.M*(i%parts+1)/parts)
 	}
 }
+
+// packKeys lays a head's keys out as the columns of panels: the transposed matrix, [panel][D][16].
+func (g *Gemm) packKeys(w *worker, dst []float32, a *Attention, b, h int) {
+	for p := 0; p < a.S; p += Lanes {
+		n := min(Lanes, a.S-p)
+		for c := range n {
+			w.panel.From[c] = a.source(0, &a.K, b, h, p+c)
+		}
+		g.columns(w, dst[p*a.D:(p+Lanes)*a.D], n)
+	}
+}
+
+// packValues lays a head's values out in panels.
+func (g *Gemm) packValues(w *worker, dst []float32, a *Attention, b, h int) {
+	if a.New[1].P == nil {
+		g.pack(w, dst, a.V.at(b, h, 0), a.S, a.E, a.V.Row)
+		return
+	}
+	g.packRows(w, dst, a.V.at(b, h, 0), a.S, 0, a.Past, a.E, a.V.Row)
+	g.packRows(w, dst, a.New[1].at(b, h, 0), a.S, a.Past, a.S, a.E, a.New[1].Row)
+}
+
+// source is where row r of a head's keys (i = 0) or values is read.
+func (a *Attention) source(i int, v *View, b, h, r int) Ptr {
+	if a.New[i].P != nil && r >= a.Past {
+		return a.New[i].at(b, h, r-a.Past)
+	}
+	return v.at(b, h, r)
+}
+
+// put copies a head's new rows to their places.
+func (a *Attention) put(b, h int) {
+	for i, v := range []*View{&a.K, &a.V} {
+		if a.New[i].P == nil {
+			continue
+		}
+		for r := a.Past; r < a.S; r++ {
+			copyBytes(v.at(b, h, r), a.New[i].at(b, h, r-a.Past), a.width(i)*4)
+		}
+	}
+}
+
+// append is the copy of all new rows to their places.
+func (a *Attention) append(i int, v *View) Move {
+	from, to := &a.New[i], At(v.P, a.Past*v.Row*4)
+	return Move{Rank: 4, Size: 4, Dims: [maxAxes]int{a.Batch, a.Heads / a.group(), a.S - a.Past, a.width(i)},
+		From: from.P, SF: [maxAxes]int{from.Batch * 4, from.Head * 4, from.Row * 4, 4}, To: to, ST: [maxAxes]int{v.Batch * 4, v.Head * 4, v.Row * 4, 4}}
+}
+
+// width is the size of a key (i = 0) or of a value.
+func (a *Attention) width(i int) int { return []int{a.D, a.E}[i] }
 
 // headRows does rows r0 … r1 of a head.
 func (s *Session) headRows(w *worker, p *headPanels, b, h, r0, r1 int) {

@@ -25,17 +25,22 @@ func (g *Gemm) columns(w *worker, panel []float32, n int) {
 
 // pack lays a matrix of k rows and n columns out in panels. The stride of its rows is in elements.
 func (g *Gemm) pack(w *worker, dst []float32, src Ptr, k, n, rowStride int) {
+	g.packRows(w, dst, src, k, 0, k, n, rowStride)
+}
+
+// packRows is pack for rows r0 … r1 of k, of which src is the first.
+func (g *Gemm) packRows(w *worker, dst []float32, src Ptr, k, r0, r1, n, rowStride int) {
 	p := &w.panel
 	p.Step = rowStride * 4
 	for c := 0; c < n; c += Lanes {
-		panel := dst[c*k : (c+Lanes)*k]
+		panel := dst[(c*k + r0*Lanes):(c*k + r1*Lanes)]
 		if c+Lanes > n {
 			narrow(panel, At(src, c*4), n-c, p.Step)
 			return
 		}
-		for r := 0; r < k; r += maxLines {
+		for r := 0; r < r1-r0; r += maxLines {
 			p.From[0], p.To = At(src, (r*rowStride+c)*4), Ptr(&panel[r*Lanes])
-			p.N = min(maxLines, k-r)
+			p.N = min(maxLines, r1-r0-r)
 			callPanel(g.Lines, p)
 		}
 	}
@@ -51,17 +56,6 @@ func narrow(panel []float32, from Ptr, cols, step int) {
 
 //go:noinline
 func callPanel(f func(*Panel), p *Panel) { f(p) }
-
-// packKeys lays s rows of d keys out as the columns of panels: the transposed matrix, [panel][d][16].
-func (g *Gemm) packKeys(w *worker, dst []float32, src Ptr, s, d, stride int) {
-	for p := 0; p < s; p += Lanes {
-		n := min(Lanes, s-p)
-		for c := range n {
-			w.panel.From[c] = At(src, (p+c)*stride*4)
-		}
-		g.columns(w, dst[p*d:(p+Lanes)*d], n)
-	}
-}
 
 // ColumnsGo makes sixteen rows of N elements the columns of a panel, in plain Go: eight at a time, so that their addresses stay in
 // registers.
