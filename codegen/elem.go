@@ -57,7 +57,7 @@ func (l *lowering) lowerElem(n *ir.Node) {
 	out := n.Out[0]
 	t.out = t.b.Buffer(loop.Buf{Elem: out.Elem, Out: true})
 	t.b.Loop(func() { t.b.Store(t.out, t.value(n)) })
-	t.bufs = append(t.bufs, l.place(out, view.inRows))
+	t.bufs = append(t.bufs, l.place(out, func(w view) bool { return ir.SameShape(w.shape, out.Shape) && w.inRows() }))
 	t.vals = append(t.vals, out)
 	shape, bufs := trim(out.Shape, t.bufs)
 	for i := range bufs {

@@ -410,7 +410,7 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 		c.arg("Res", mem(l.buffer(res)))
 	}
 	if !l.inDepthwise(n) {
-		c.arg("C", mem(l.define(n.Out[0])))
+		l.resultArgs(c, n, attr)
 	}
 	act := -1
 	if attr.Act != "" {
@@ -424,6 +424,19 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 	c.arg("Act", num(act))
 	if tilesEnd && attr.Act == "relu" && (res == nil || attr.Last) {
 		c.arg("Relu", text("true"))
+	}
+}
+
+// resultArgs adds where the result goes: a layer without an activation of its own writes rows in lines, such as Swin's patch merging wants.
+func (l *lowering) resultArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
+	out, apart := n.Out[0], Expr{}
+	w := l.place(out, func(w view) (ok bool) {
+		apart, ok = w.lines()
+		return ok && n.Op == op.Linear && attr.Act == "" && !l.hasInner(n)
+	})
+	c.arg("C", mem(w.mem))
+	if !w.isContiguous() {
+		c.arg("Out", apart)
 	}
 }
 

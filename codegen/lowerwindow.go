@@ -17,14 +17,13 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 	}{{"Batch", q.Shape[0].Mul(windows)}, {"Heads", sym.Const(a.Heads)}, {"M", table.Shape[1]}, {"S", table.Shape[1]}, {"D", sym.Const(a.D)}, {"E", sym.Const(a.E)}, {"Windows", windows}} {
 		c.arg(f.name, dim(f.d))
 	}
-	rows := func(v *ir.Value, m Mem, at, head int64) view {
-		w := contiguous(m, v.Shape)
+	rows := func(w view, at, head int64) view {
 		return view{w.shifted(sym.Const(at), 4), nil, []sym.Dim{w.strides[0], sym.Const(head), w.strides[1]}}
 	}
-	c.arg("Q", viewExpr(rows(q, l.buffer(q), a.QAt, a.HeadStep(a.D))))
-	c.arg("K", viewExpr(rows(n.In[1], l.buffer(n.In[1]), a.KAt, a.HeadStep(a.D))))
-	c.arg("V", viewExpr(rows(n.In[2], l.buffer(n.In[2]), a.VAt, a.HeadStep(a.E))))
-	c.arg("Out", viewExpr(rows(n.Out[0], l.define(n.Out[0]), 0, a.E)))
+	c.arg("Q", viewExpr(rows(l.rowsView(q), a.QAt, a.HeadStep(a.D))))
+	c.arg("K", viewExpr(rows(l.rowsView(n.In[1]), a.KAt, a.HeadStep(a.D))))
+	c.arg("V", viewExpr(rows(l.rowsView(n.In[2]), a.VAt, a.HeadStep(a.E))))
+	c.arg("Out", viewExpr(rows(contiguous(l.define(n.Out[0]), n.Out[0].Shape), 0, a.E)))
 	c.arg("Rows", mem(l.buffer(table)))
 	if len(n.In) == 7 {
 		around := Expr{Type: "[2]rt.Ptr"}

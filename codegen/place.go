@@ -6,8 +6,9 @@ import (
 	"mmc/ir/sym"
 )
 
-// place is where a node is to write a result, known from now on: where the only reader, a concatenation, wants it, so that it need not be
-// moved there, or room of its own. The node must be able to write in that way.
+// place is where a node is to write a result, known from now on: where the only reader, a concatenation or what needs it transposed, wants it,
+// so that it need not be moved there, or room of its own. The node must be able to write in that way. The view may have another shape
+// than the value where the only reader is a reshape.
 func (l *lowering) place(v *ir.Value, able func(view) bool) view {
 	if w, ok := l.wanted(v); ok && able(w) {
 		l.views[v] = w
@@ -26,11 +27,18 @@ func (l *lowering) wanted(v *ir.Value) (view, bool) {
 	case op.Concat:
 		return l.partOf(u, v)
 	case op.Reshape:
-		if w, ok := l.wanted(u.Out[0]); ok {
-			return w.reshaped(v.Shape)
+		w, ok := l.wanted(u.Out[0])
+		if r, same := w.reshaped(v.Shape); ok && same {
+			return r, true
 		}
+		return w, ok
 	case op.Transpose:
 		w, ok := l.wanted(u.Out[0])
+		if ok {
+			w, ok = w.reshaped(u.Out[0].Shape)
+		} else if ok = l.movedForRows(u); ok {
+			w = contiguous(l.alloc(v), u.Out[0].Shape)
+		}
 		if !ok {
 			return view{}, false
 		}
@@ -69,6 +77,48 @@ func (l *lowering) partOf(n *ir.Node, v *ir.Value) (part view, ok bool) {
 		at = at.Add(x.Shape[axis])
 	}
 	return part, ok
+}
+
+// movedForRows reports whether a transposition would be done in memory, for a row kernel that reads it reshaped.
+func (l *lowering) movedForRows(n *ir.Node) bool {
+	v := n.Out[0]
+	for len(l.users[v]) == 1 && !l.outputs[v] && l.users[v][0].Op == op.Reshape {
+		v = l.users[v][0].Out[0]
+	}
+	shape := n.In[0].Shape
+	in := contiguous(Mem{}, shape)
+	moved := view{shape: n.Out[0].Shape}
+	for _, p := range n.Attr.(op.TransposeAttr).Perm.List() {
+		moved.strides = append(moved.strides, in.strides[p])
+	}
+	_, free := moved.reshaped(v.Shape)
+	return !free && !l.outputs[v] && len(l.users[v]) > 0 && l.users[v][0].Op.Row != nil
+}
+
+// lines is a view as an rt.Lines, in bytes of f32: rows of the last axis that lie in lines, and these in groups.
+func (v view) lines() (Expr, bool) {
+	last := len(v.shape) - 1
+	if last < 1 || !v.strides[last].Is(1) {
+		return Expr{}, false
+	}
+	var sizes, steps []sym.Dim
+	for a := last - 1; a >= 0; a-- {
+		switch n := len(sizes); {
+		case v.shape[a].Is(1):
+		case n > 0 && v.strides[a] == steps[n-1].Mul(sizes[n-1]):
+			sizes[n-1] = sizes[n-1].Mul(v.shape[a])
+		default:
+			sizes, steps = append(sizes, v.shape[a]), append(steps, v.strides[a])
+		}
+	}
+	if len(sizes) == 0 || len(sizes) > 3 {
+		return Expr{}, false
+	}
+	for len(sizes) < 3 {
+		sizes, steps = append(sizes, sym.Const(1)), append(steps, sym.Const(0))
+	}
+	step := bytesOf(steps, 4)
+	return Expr{Type: "rt.Lines", List: []Field{{"Count", dim(sizes[0])}, {"Row", dim(step[0])}, {"Of", dim(sizes[1])}, {"Line", dim(step[1])}, {"Group", dim(step[2])}}}, true
 }
 
 // is reports whether two views are the same elements in the same order.

@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/op"
 	"mmc/ir/sym"
@@ -13,6 +15,7 @@ var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Root: func() *ir.Op { return op.Pool }, Try: sinkPool},
 	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
+	Rule{Root: func() *ir.Op { return op.Reduce }, Try: poolRows},
 	Rule{Root: func() *ir.Op { return op.Transpose }, Try: joinTransposes})
 
 func joinTransposes(c *Context, n *ir.Node) *ir.Patch {
@@ -231,6 +234,28 @@ func sinkGlobal(c *Context, n *ir.Node) *ir.Patch {
 	}
 	y = p.Emit1(op.PoolLast, wholePool(h, w, kind == "max"), y)
 	return p.Replace(r.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(r.Out[0].Shape)}, y))
+}
+
+// maxPooled is the most rows whose mean is one chain of sums.
+const maxPooled = 1 << 10
+
+// poolRows makes the mean or maximum of each column of rows, which reads as a reduction of the last axis of the transposed rows, a pooling of
+// one line.
+func poolRows(c *Context, n *ir.Node) *ir.Patch {
+	t, kind := by(n.In[0], op.Transpose), n.Attr.(op.ReduceAttr).Kind
+	if t == nil || len(t.In[0].Shape) != 3 || n.In[0].Shape[0] != t.In[0].Shape[0] || kind != "mean" && kind != "max" {
+		return nil
+	}
+	x := t.In[0]
+	rows, ok := x.Shape[1].Const()
+	if !ok || rows > maxPooled || rows < 2 || !slices.Equal(t.Attr.(op.TransposeAttr).Perm.List(), []int64{0, 2, 1}) {
+		return nil
+	}
+	p := ir.NewPatch(n, t)
+	image := []sym.Dim{x.Shape[0], sym.Const(1), x.Shape[1], x.Shape[2]}
+	y := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(image)}, x)
+	y = p.Emit1(op.PoolLast, wholePool(1, rows, kind == "max"), y)
+	return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y))
 }
 
 // wholePool is the pooling of windows that begin next to each other and stay inside the image.

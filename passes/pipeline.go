@@ -4,6 +4,7 @@ package passes
 var Pipeline = []Pass{
 	Fold,         // first: what is left is what runs
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
+	Blocks,       // before Layout, as it makes transpositions
 	Affine,       // masks' positions
 	Layout,       // before all that looks for an operator after another: transpositions stand between them
 	Scale,        // before Linear, which takes one bias

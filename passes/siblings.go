@@ -55,7 +55,7 @@ func (c *Context) takenApart(v *ir.Value) bool {
 			if !c.takenApart(u.Out[0]) {
 				return false
 			}
-		case u.Op != op.Attention && u.Op != op.Concat && u.Op.Elem == nil:
+		case u.Op != op.Attention && u.Op != op.WindowAttention && u.Op != op.Concat && u.Op.Elem == nil:
 			return false
 		}
 	}

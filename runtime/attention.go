@@ -89,14 +89,14 @@ func (s *Session) windowTask(worker, i int) {
 		w.runs = p.runs(w.runs[:0], rows[r:r+n], g.Rows)
 		t := Tile{K: a.D, A: a.Q.at(image, h, 0), LDA: a.Q.Row * 4, C: p.row(0), LDC: p.ld * 4}
 		t.B, t.BStep = p.keyPanels(a)
-		g.runs(w, &t, a.S, w.runs)
+		g.runs(w, &t, a.S, w.runs, 0, CeilDiv(a.S, Lanes))
 		s.softmax(w, &p, window, h, r, n)
 		for i, u := range w.runs {
-			w.runs[i] = run{u.c, u.a, u.n}
+			w.runs[i] = run{a: u.c / t.LDC, c: u.a * a.Out.Row * 4, n: u.n}
 		}
 		t = Tile{K: a.S, A: p.row(0), LDA: p.ld * 4, C: a.Out.at(image, h, 0), LDC: a.Out.Row * 4}
 		t.B, t.BStep = p.valuePanels(a)
-		g.runs(w, &t, a.E, w.runs)
+		g.runs(w, &t, a.E, w.runs, 0, CeilDiv(a.E, Lanes))
 	}
 }
 
@@ -113,7 +113,7 @@ func (p *headPanels) runs(runs []run, rows []int64, most int) []run {
 			continue
 		}
 		n = CeilDiv(n, CeilDiv(n, most))
-		runs = append(runs, run{int(rows[at]), at, n})
+		runs = append(runs, run{a: int(rows[at]), c: at * p.ld * 4, n: n})
 	}
 	return runs
 }

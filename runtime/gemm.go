@@ -26,7 +26,6 @@ type Tile struct {
 	Next  uintptr       // 120: what will be read soon of the first panel, perhaps past the end of B; kernels may prefetch it
 	Relu  int           // 128: not 0: max(0, x) at the end
 	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
-	at    int           // the row that C and Res are at
 }
 
 // Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack.
@@ -56,40 +55,42 @@ func depth(k int) int {
 	return max(1, ((k+blocks-1)/blocks+3)&^3)
 }
 
+// run is some rows of A that follow each other, no more than a tile has: which they are, and how many bytes from the first their results and
+// what is added to them begin.
+type run struct{ a, c, res, n int }
+
 // block computes rows r0 … r1 of C for panels p0 … p1 with tile kernels. t holds A, B, C, Bias and Res at row 0 and panel 0.
 func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
-	kc, heights := depth(t.K), CeilDiv(r1-r0, g.Rows)
+	w.runs = t.rows(w.runs[:0], r0, r1, g.Rows)
+	g.runs(w, t, n, w.runs, p0, p1)
+}
+
+// rows appends runs of equal heights for rows r0 … r1.
+func (t *Tile) rows(runs []run, r0, r1, most int) []run {
+	for left := CeilDiv(r1-r0, most); left > 0; left-- {
+		h := CeilDiv(r1-r0, left)
+		runs = append(runs, run{r0, r0 * t.LDC, r0 * t.LDR, h})
+		r0 += h
+	}
+	return runs
+}
+
+// runs does the products of runs of rows with panels p0 … p1.
+func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
+	kc := depth(t.K)
 	for k := 0; k < t.K || k == 0; k += kc {
 		for p, np := p0, 0; p < p1; p += np {
 			np = g.group(p1 - p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
 			ahead := t.after(p0, p+np, p1, k, kc)
-			u.Pace = pace(heights)
-			for r, i := r0, 0; i < heights; i++ {
-				h := (r1 - r + heights - i - 1) / (heights - i)
-				u.rows(t, r, h, k)
-				u.Next = ahead + uintptr(u.K*i/heights*Lanes*4)
-				callTile(g.Tiles[h][np], u)
-				r += h
-			}
-		}
-	}
-}
-
-// run is some rows of A that follow each other, no more than a tile has: where they and their results begin, as rows of A and C.
-type run struct{ a, c, n int }
-
-// runs does the products of runs of rows with all panels, which are few: what block does for rows that all follow each other.
-func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run) {
-	kc, p1 := depth(t.K), CeilDiv(n, Lanes)
-	for k := 0; k < t.K || k == 0; k += kc {
-		for p, np := 0, 0; p < p1; p += np {
-			np = g.group(p1 - p)
-			u := t.part(w, k, min(kc, t.K-k), p, np, n)
-			u.Next, u.Pace = uintptr(u.B), 0
-			c := u.C
-			for _, r := range runs {
-				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+k*4), At(c, r.c*t.LDC), r.n
+			u.Pace = pace(len(runs))
+			c, res := u.C, u.Res
+			for i, r := range runs {
+				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+k*4), At(c, r.c), r.n
+				if res != nil {
+					u.Res = At(res, r.res)
+				}
+				u.Next = ahead + uintptr(u.K*i/len(runs)*Lanes*4)
 				callTile(g.Tiles[r.n][np], u)
 			}
 		}
@@ -131,16 +132,6 @@ func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
 		u.Res = At(t.Res, p*Lanes*4)
 	}
 	return u
-}
-
-// rows moves a tile set up by part to h rows from r on.
-func (u *Tile) rows(t *Tile, r, h, k int) {
-	if u.Res != nil {
-		u.Res = At(u.Res, (r*t.LDR)-u.at*t.LDR)
-	}
-	u.A = At(t.A, r*t.LDA+k*4)
-	u.C = At(u.C, (r-u.at)*t.LDC)
-	u.at, u.Rows = r, h
 }
 
 // group is how many of some panels to do at once: as many as a kernel takes, but not so many that one is left for a group of its own,
@@ -227,8 +218,31 @@ type Linear struct {
 	Relu               bool // the row kernel is max(0, C + Res), which tile kernels do themselves
 	Step               int  // bytes from one panel of W to the next; 0 if they follow each other
 	Row                int  // bytes from one row of A to the next; 0 if they follow each other
+	Out                Lines
 
 	rows, width int // rows and panels a task takes
+}
+
+// Lines is where the rows of C are if they do not follow each other, strides in bytes: Count rows make a line, Row apart, and Of lines a
+// group, Line apart; groups are Group apart. Such a layer has no row kernel. If Count is 0, they follow each other.
+type Lines struct{ Count, Row, Of, Line, Group int }
+
+// at is where row r begins.
+func (l *Lines) at(r int) int {
+	return r%l.Count*l.Row + r/l.Count%l.Of*l.Line + r/l.Count/l.Of*l.Group
+}
+
+// runs appends runs of equal heights for rows r0 … r1, of which A begins with the first; res is the bytes of a row of what is added.
+func (l *Lines) runs(runs []run, r0, r1, most, res int) []run {
+	for r := r0; r < r1; {
+		end := min(r1, (r/l.Count+1)*l.Count)
+		for left := CeilDiv(end-r, most); left > 0; left-- {
+			h := CeilDiv(end-r, left)
+			runs = append(runs, run{r - r0, l.at(r), r * res, h})
+			r += h
+		}
+	}
+	return runs
 }
 
 // PanelStep is the bytes from one panel of W to the next.
@@ -291,7 +305,15 @@ func (s *Session) linearTask(worker, i int) {
 
 // task does rows r0 … r1 of panels p0 … p1; a is the first of the rows.
 func (l *Linear) task(s *Session, w *worker, a Ptr, r0, r1, p0, p1 int) {
-	t := Tile{K: l.K, A: a, LDA: l.RowStep(), B: l.W, BStep: l.PanelStep(), C: At(l.C, r0*l.N*4), LDC: l.N * 4}
+	t := Tile{K: l.K, A: a, LDA: l.RowStep(), B: l.W, BStep: l.PanelStep()}
+	if l.Out.Count > 0 {
+		t.C, t.LDC = l.C, l.Out.Row
+		l.epilogue(&t, 0)
+		w.runs = l.Out.runs(w.runs[:0], r0, r1, s.k.Gemm.Rows, t.LDR)
+		s.k.Gemm.runs(w, &t, l.N, w.runs, p0, p1)
+		return
+	}
+	t.C, t.LDC = At(l.C, r0*l.N*4), l.N*4
 	l.epilogue(&t, r0)
 	s.k.Gemm.block(w, &t, l.N, 0, r1-r0, p0, p1)
 	s.activate(l, w, r0, r1, p0*Lanes, min(p1*Lanes, l.N))

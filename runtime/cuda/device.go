@@ -210,7 +210,7 @@ func (v *device) linear(l *rt.Linear) bool {
 // joins reports whether a layer can go with those that wait.
 func (v *device) joins(l *rt.Linear) bool {
 	p := &v.pending[0]
-	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Step == l.Step && p.Row == l.Row && p.Act == l.Act && p.Res == nil && l.Res == nil
+	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Step == l.Step && p.Row == l.Row && p.Out == l.Out && p.Act == l.Act && p.Res == nil && l.Res == nil
 }
 
 func (v *device) flush() {
@@ -226,7 +226,10 @@ func (v *device) flush() {
 	a[GemmM], a[GemmN], a[GemmK] = uint64(l.M), uint64(l.N), uint64(l.K)
 	a[GemmA], a[GemmLDA] = word(l.A), uint64(l.RowStep())
 	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(l.W), uint64(l.PanelStep()), 4, rt.Lanes*4
-	a[GemmC], a[GemmLDC] = word(l.C), uint64(l.N*4)
+	a[GemmC], a[GemmLDC], a[GemmCount], a[GemmOf] = word(l.C), uint64(l.N*4), uint64(max(1, l.M)), 1
+	if o := &l.Out; o.Count > 0 {
+		a[GemmLDC], a[GemmCount], a[GemmOf], a[GemmLine], a[GemmGroup] = uint64(o.Row), uint64(o.Count), uint64(o.Of), uint64(o.Line), uint64(o.Group)
+	}
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
 	a[GemmMany] = uint64(len(v.pending))
 	for i, o := range v.pending[1:] {
@@ -251,6 +254,7 @@ func (v *device) matmul(m *rt.MatMul) bool {
 	a[GemmA], a[GemmLDA] = word(m.A), uint64(m.K*4)
 	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(m.B), rt.Lanes*4, 4, uint64(m.N*4)
 	a[GemmC], a[GemmLDC], a[GemmSC] = word(m.C), uint64(m.N*4), uint64(m.M*m.N*4)
+	a[GemmCount], a[GemmOf] = uint64(m.M), 1
 	for i := range 3 {
 		a[GemmBatch+i], a[GemmSA+i], a[GemmSB+i] = uint64(m.Batch[i]), uint64(m.SA[i]*4), uint64(m.SB[i]*4)
 	}

@@ -223,13 +223,24 @@ func (g *gemm) finish(rows, cols []string, acc [][]string) {
 	for i, r := range rows {
 		wide := g.set("l", "cvt.u64.u32", r)
 		inM := g.set("p", "setp.lt.u32", r, g.m)
-		to := g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDC), g.c)
+		to := g.rowOfC(r)
 		from := g.set("l", "mad.lo.s64", wide, g.word(cuda.GemmLDR), res)
 		for j, c := range cols {
 			inside := g.set("p", "and.pred", inM, inN[j])
 			g.element(acc[i][j], bias[j], hasBias, hasRes, inside, "["+g.scaled(from, c, 4)+"]", "["+g.scaled(to, c, 4)+"]")
 		}
 	}
+}
+
+// rowOfC is where row r of C begins: it may lie in lines of rows, and these in groups.
+func (g *gemm) rowOfC(r string) string {
+	count, of := g.word32(cuda.GemmCount), g.word32(cuda.GemmOf)
+	line := g.set("r", "div.u32", r, count)
+	to := g.c
+	for _, part := range [][2]string{{g.set("r", "rem.u32", r, count), g.word(cuda.GemmLDC)}, {g.set("r", "rem.u32", line, of), g.word(cuda.GemmLine)}, {g.set("r", "div.u32", line, of), g.word(cuda.GemmGroup)}} {
+		to = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", part[0]), part[1], to)
+	}
+	return to
 }
 
 // element finishes one element. Without a bias or a residual nothing is added: adding 0 would turn -0 into 0.
