@@ -450,7 +450,7 @@ func (l *lowering) lowerMatMul(n *ir.Node) error {
 	sizes := [3]sym.Dim{sym.Const(1), sym.Const(1), sym.Const(1)}
 	copy(sizes[3-len(batch):], batch)
 	va := contiguous(l.buffer(a), a.Shape)
-	vb := contiguous(l.buffer(b), b.Shape)
+	vb, column := l.matrixB(b)
 	k, cols := a.Shape[len(a.Shape)-1], out.Shape[r-1]
 	panels := cols.CeilDiv(sym.Const(16)).Mul(sym.Const(16))
 	c := Call{Method: "MatMul", Type: "rt.MatMul", Kind: "matmul"}
@@ -463,10 +463,22 @@ func (l *lowering) lowerMatMul(n *ir.Node) error {
 	c.arg("A", mem(va.mem))
 	c.arg("B", mem(vb.mem))
 	c.arg("C", mem(l.define(out)))
+	if column != nil {
+		c.arg("Column", dim(*column))
+	}
 	c.arg("Packed", mem(l.allocBytes(sym.Product(batch).Mul(panels).Mul(k).Mul(sym.Const(4)))))
 	c.Flops = sym.Const(2).Mul(sym.Product(out.Shape)).Mul(k)
 	l.emit(c)
 	return nil
+}
+
+// matrixB is the second operand of a product: rows next to each other or, if column is set, columns so many elements apart, each contiguous.
+func (l *lowering) matrixB(b *ir.Value) (v view, column *sym.Dim) {
+	w, last := l.view(b), len(b.Shape)-1
+	if w.isContiguous() || !w.strides[last-1].Is(1) || w.strides[last].Is(0) {
+		return contiguous(l.buffer(b), b.Shape), nil
+	}
+	return w, &w.strides[last]
 }
 
 func triple(ds []sym.Dim) Expr {

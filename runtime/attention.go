@@ -129,13 +129,7 @@ func inLine(rows []int64) int {
 
 // packWindow packs a window's keys and values.
 func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int64, image, h int) {
-	for p := 0; p < len(rows); p += Lanes {
-		n := min(Lanes, len(rows)-p)
-		for c, at := range rows[p : p+n] {
-			w.panel.From[c] = a.row(&a.K, a.Around[0], image, h, at)
-		}
-		g.columns(w, kp[p*a.D:(p+Lanes)*a.D], n)
-	}
+	g.packColumns(w, kp, len(rows), a.D, func(r int) Ptr { return a.row(&a.K, a.Around[0], image, h, rows[r]) })
 	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
 	for r, at := range rows {
 		v := a.row(&a.V, a.Around[1], image, h, at)
@@ -162,24 +156,13 @@ func (s *Session) attentionTask(worker, i int) {
 	shared := a.Heads / group
 	b, kv := i/parts/shared, i/parts%shared
 	p := a.panels(w, g.Rows*2)
-	g.packKeys(w, p.keys, a, b, kv)
+	g.packColumns(w, p.keys, a.S, a.D, func(r int) Ptr { return a.key(b, kv, r) })
 	g.packValues(w, p.values, a, b, kv)
 	if i%parts == 0 {
 		a.put(b, kv)
 	}
 	for h := kv * group; h < (kv+1)*group; h++ {
 		s.headRows(w, &p, b, h, a.M*(i%parts)/parts, a.M*(i%parts+1)/parts)
-	}
-}
-
-// packKeys lays a head's keys out as the columns of panels: the transposed matrix, [panel][D][16].
-func (g *Gemm) packKeys(w *worker, dst []float32, a *Attention, b, h int) {
-	for p := 0; p < a.S; p += Lanes {
-		n := min(Lanes, a.S-p)
-		for c := range n {
-			w.panel.From[c] = a.source(0, &a.K, b, h, p+c)
-		}
-		g.columns(w, dst[p*a.D:(p+Lanes)*a.D], n)
 	}
 }
 
@@ -193,12 +176,12 @@ func (g *Gemm) packValues(w *worker, dst []float32, a *Attention, b, h int) {
 	g.packRows(w, dst, a.New[1].at(b, h, 0), a.S, a.Past, a.S, a.E, a.New[1].Row)
 }
 
-// source is where row r of a head's keys (i = 0) or values is read.
-func (a *Attention) source(i int, v *View, b, h, r int) Ptr {
-	if a.New[i].P != nil && r >= a.Past {
-		return a.New[i].at(b, h, r-a.Past)
+// key is where row r of a head's keys is read.
+func (a *Attention) key(b, h, r int) Ptr {
+	if a.New[0].P != nil && r >= a.Past {
+		return a.New[0].at(b, h, r-a.Past)
 	}
-	return v.at(b, h, r)
+	return a.K.at(b, h, r)
 }
 
 // put copies a head's new rows to their places.

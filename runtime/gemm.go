@@ -353,13 +353,15 @@ func (s *Session) activate(l *Linear, w *worker, r0, r1, n0, n1 int) {
 	}
 }
 
-// MatMul is C = A B for a batch of matrices, both computed at run time: batch strides of A and B in elements may be 0. Packed
-// has room for the packed matrices of B, one for each different one.
+// MatMul is C = A B for a batch of matrices, both computed at run time: batch strides of A and B in elements may be 0. Rows of B are
+// contiguous or, if Column is set, its columns are, so many elements apart. Packed has room for the packed matrices of B, one for each
+// different one.
 type MatMul struct {
 	Batch           [3]int // sizes of up to three batch axes, outermost first
 	SA, SB          [3]int // strides of A and B along them
 	M, N, K         int
 	A, B, C, Packed Ptr
+	Column          int
 }
 
 // MatMul runs the product.
@@ -390,7 +392,12 @@ func (s *Session) packTask(worker, i int) {
 	m := &s.mm
 	size := m.packedSize()
 	dst := unsafe.Slice((*float32)(At(m.Packed, i*size*4)), size)
-	s.k.Gemm.pack(&s.workers[worker], dst, At(m.B, m.offset(i, m.SB)*4), m.K, m.N, m.N)
+	g, w, b := &s.k.Gemm, &s.workers[worker], At(m.B, m.offset(i, m.SB)*4)
+	if m.Column == 0 {
+		g.pack(w, dst, b, m.K, m.N, m.N)
+		return
+	}
+	g.packColumns(w, dst, m.N, m.K, func(c int) Ptr { return At(b, c*m.Column*4) })
 }
 
 func (s *Session) matmulTask(worker, i int) {

@@ -57,6 +57,17 @@ func narrow(panel []float32, from Ptr, cols, step int) {
 //go:noinline
 func callPanel(f func(*Panel), p *Panel) { f(p) }
 
+// packColumns lays n columns of k elements out in panels; column says where each begins.
+func (g *Gemm) packColumns(w *worker, dst []float32, n, k int, column func(c int) Ptr) {
+	for p := 0; p < n; p += Lanes {
+		count := min(Lanes, n-p)
+		for c := range count {
+			w.panel.From[c] = column(p + c)
+		}
+		g.columns(w, dst[p*k:(p+Lanes)*k], count)
+	}
+}
+
 // ColumnsGo makes sixteen rows of N elements the columns of a panel, in plain Go: eight at a time, so that their addresses stay in
 // registers.
 func ColumnsGo(p *Panel) {

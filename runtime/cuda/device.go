@@ -253,6 +253,9 @@ func (v *device) matmul(m *rt.MatMul) bool {
 	a[GemmM], a[GemmN], a[GemmK] = uint64(m.M), uint64(m.N), uint64(m.K)
 	a[GemmA], a[GemmLDA] = word(m.A), uint64(m.K*4)
 	a[GemmB], a[GemmPanel], a[GemmBN], a[GemmBK] = word(m.B), rt.Lanes*4, 4, uint64(m.N*4)
+	if m.Column > 0 {
+		a[GemmPanel], a[GemmBN], a[GemmBK] = uint64(rt.Lanes*m.Column*4), uint64(m.Column*4), 4
+	}
 	a[GemmC], a[GemmLDC], a[GemmSC] = word(m.C), uint64(m.N*4), uint64(m.M*m.N*4)
 	a[GemmCount], a[GemmOf] = uint64(m.M), 1
 	for i := range 3 {
