@@ -416,13 +416,16 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 	if attr.Act != "" {
 		c.Kind += "+" + attr.Act
 	}
-	if attr.Act != "" || res != nil && !tilesEnd {
+	if attr.Times {
+		c.Kind += "+gate"
+	}
+	if attr.Act != "" || attr.Times || res != nil && !tilesEnd {
 		k := op.EpilogueKernel(attr, false, res != nil)
 		k.Name = "act_" + attr.Act
 		act = l.kernel(k)
 	}
 	c.arg("Act", num(act))
-	if tilesEnd && attr.Act == "relu" && (res == nil || attr.Last) {
+	if tilesEnd && attr.Act == "relu" && (res == nil || attr.Last) && !attr.Times {
 		c.arg("Relu", text("true"))
 	}
 }
@@ -432,7 +435,7 @@ func (l *lowering) resultArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
 	out, apart := n.Out[0], Expr{}
 	w := l.place(out, func(w view) (ok bool) {
 		apart, ok = w.lines()
-		return ok && n.Op == op.Linear && attr.Act == "" && !l.hasInner(n)
+		return ok && n.Op == op.Linear && attr.Act == "" && !attr.Times && !l.hasInner(n)
 	})
 	c.arg("C", mem(w.mem))
 	if !w.isContiguous() {

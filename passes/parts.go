@@ -14,14 +14,24 @@ var Parts = Rewrite("parts", "computes the parts of concatenations where they be
 	Rule{"rotary", func() *ir.Op { return op.Add }, rotary},
 	Rule{"parts", nil, partByPart})
 
-// rotary is x c + concat(-x2, x1) s, x1 and x2 the halves of x along the last axis.
 func rotary(c *Context, n *ir.Node) *ir.Patch {
+	if j := turned(n); j != nil {
+		return c.split(n, j)
+	}
+	return nil
+}
+
+// turned is the concatenation in x c + concat(-x2, x1) s, x1 and x2 parts of x; nil if n is something else.
+func turned(n *ir.Node) *ir.Node {
+	if n == nil || n.Op != op.Add {
+		return nil
+	}
 	for _, o := range operands(n) {
-		straight, turned := by(o[0], op.Mul), by(o[1], op.Mul)
-		if straight == nil || turned == nil {
+		straight, across := by(o[0], op.Mul), by(o[1], op.Mul)
+		if straight == nil || across == nil {
 			continue
 		}
-		for _, t := range operands(turned) {
+		for _, t := range operands(across) {
 			j := by(t[0], op.Concat)
 			if j == nil || len(j.In) != 2 {
 				continue
@@ -30,9 +40,8 @@ func rotary(c *Context, n *ir.Node) *ir.Patch {
 			if neg == nil || first == nil || by(neg.In[0], op.Slice) == nil {
 				continue
 			}
-			x := first.In[0]
-			if neg.In[0].Def.In[0] == x && contains(straight.In, x) {
-				return c.split(n, j)
+			if x := first.In[0]; neg.In[0].Def.In[0] == x && contains(straight.In, x) {
+				return j
 			}
 		}
 	}
@@ -40,7 +49,7 @@ func rotary(c *Context, n *ir.Node) *ir.Patch {
 }
 
 func partByPart(c *Context, n *ir.Node) *ir.Patch {
-	if n.Op.Elem == nil {
+	if n.Op.Elem == nil || turned(c.Only(n.Out[0])) != nil {
 		return nil
 	}
 	for _, v := range n.In {

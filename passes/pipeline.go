@@ -25,6 +25,7 @@ var Pipeline = []Pass{
 	Activation,   // act(linear)
 	Residual,     // linear + x
 	Activation2,  // act(linear + x)
+	Gate,         // act(linear) * x
 	ResidualNorm, // norm(x + y) for the sums that Residual has left
 	Parts,        // after the sums that belong to layers and norms
 	Siblings,     // after all that looks for one layer after another

@@ -11,7 +11,7 @@ var Residual = Rewrite("residual", "moves residual sums into linear layers", Rul
 func residual(c *Context, n *ir.Node) *ir.Patch {
 	for _, o := range operands(n) {
 		l := by(o[0], op.Linear)
-		if l == nil || l.In[3] != nil || c.Only(o[0]) != n {
+		if l == nil || l.In[3] != nil || c.Only(o[0]) != n || o[0] == o[1] {
 			continue
 		}
 		if !ir.SameShape(o[0].Shape, o[1].Shape) {

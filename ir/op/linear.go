@@ -15,6 +15,7 @@ type LinearAttr struct {
 	Alpha  float32 // for silu and leakyrelu
 	Lo, Hi float32 // for clamp
 	Last   bool    // the activation comes after the residual
+	Times  bool    // the residual is a factor
 }
 
 // Take makes the elementwise node u the activation; it reports whether u is one.
@@ -37,7 +38,7 @@ func (a *LinearAttr) Take(u *ir.Node) bool {
 	return true
 }
 
-// Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual): x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
+// Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual) or, with Times, a product with the residual for the sum: x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
 // shape [n] or absent, residual of the result's shape or absent.
 var Linear = ir.NewOp("linear", "act(x W + bias) + residual, W constant", LinearAttr{})
 
@@ -97,19 +98,23 @@ func EpilogueKernel(a LinearAttr, bias, residual bool) *loop.Kernel {
 		pr = b.Buffer(loop.Buf{Elem: loop.F32})
 	}
 	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	join := b.Add
+	if a.Times {
+		join = b.Mul
+	}
 	b.Loop(func() {
 		v := b.Load(x)
 		if bias {
 			v = b.Add(v, b.Load(pb))
 		}
 		if residual && a.Last {
-			v = b.Add(v, b.Load(pr))
+			v = join(v, b.Load(pr))
 		}
 		if op, attr := a.Activation(); op != nil {
 			v = op.Elem(b, &ir.Node{Op: op, Attr: attr}, []loop.Val{v})
 		}
 		if residual && !a.Last {
-			v = b.Add(v, b.Load(pr))
+			v = join(v, b.Load(pr))
 		}
 		b.Store(y, v)
 	})
