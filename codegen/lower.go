@@ -434,7 +434,7 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 func (l *lowering) resultArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
 	out, apart := n.Out[0], Expr{}
 	w := l.place(out, func(w view) (ok bool) {
-		apart, ok = w.lines()
+		apart, ok = w.lines(out.Shape[len(out.Shape)-1])
 		return ok && n.Op == op.Linear && attr.Act == "" && !attr.Times && !l.hasInner(n)
 	})
 	c.arg("C", mem(w.mem))

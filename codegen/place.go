@@ -60,7 +60,7 @@ func (l *lowering) joined(n *ir.Node) view {
 	if l.cache(out) {
 		return l.defineCache(out)
 	}
-	return l.place(out, func(view) bool { return true })
+	return l.place(out, func(w view) bool { return ir.SameShape(w.shape, out.Shape) })
 }
 
 // partOf is where a concatenation has an operand, which must be there once.
@@ -95,10 +95,10 @@ func (l *lowering) movedForRows(n *ir.Node) bool {
 	return !free && !l.outputs[v] && len(l.users[v]) > 0 && l.users[v][0].Op.Row != nil
 }
 
-// lines is a view as an rt.Lines, in bytes of f32: rows of the last axis that lie in lines, and these in groups.
-func (v view) lines() (Expr, bool) {
+// lines is a view as an rt.Lines, in bytes of f32: rows of so many elements, the last axis, that lie in lines, and these in groups.
+func (v view) lines(width sym.Dim) (Expr, bool) {
 	last := len(v.shape) - 1
-	if last < 1 || !v.strides[last].Is(1) {
+	if last < 1 || !v.strides[last].Is(1) || v.shape[last] != width {
 		return Expr{}, false
 	}
 	var sizes, steps []sym.Dim

@@ -97,7 +97,7 @@ func (r *grower) grow() {
 	x := r.pick()
 	rank := len(x.Shape)
 	last := ir.ConstShape(x.Shape)[max(rank-1, 0)]
-	switch r.rng.Intn(13) {
+	switch r.rng.Intn(18) {
 	case 0, 1:
 		r.add(unaries[r.rng.Intn(len(unaries))], nil, x)
 	case 2:
@@ -137,6 +137,133 @@ func (r *grower) grow() {
 		r.slice(x)
 	case 12:
 		r.add(op.MatMul, nil, x, r.pick())
+	case 13:
+		r.rotate(x)
+	case 14:
+		r.layers(x)
+	case 15:
+		r.blocks(x)
+	case 16:
+		r.joined(x)
+	case 17:
+		r.attention(x)
+	}
+}
+
+// part is some entries of one axis.
+func (r *grower) part(x *ir.Value, axis int, from, size, step int64) *ir.Value {
+	starts, sizes, steps := make([]sym.Dim, len(x.Shape)), append([]sym.Dim{}, x.Shape...), make([]int64, len(x.Shape))
+	for i := range steps {
+		steps[i] = 1
+	}
+	starts[axis], sizes[axis], steps[axis] = sym.Const(from), sym.Const(size), step
+	return r.add(op.Slice, op.SliceAttr{Starts: ir.MakeDims(starts), Sizes: ir.MakeDims(sizes), Steps: ir.MakeInts(steps...)}, x)
+}
+
+// size is the constant size of an axis that a factor divides, or 0.
+func size(x *ir.Value, axis int, factor int64) int64 {
+	if axis < 0 {
+		return 0
+	}
+	if n, ok := x.Shape[axis].Const(); ok && n%factor == 0 {
+		return n
+	}
+	return 0
+}
+
+// rotate is a rotary embedding of x, perhaps put behind something.
+func (r *grower) rotate(x *ir.Value) {
+	last := len(x.Shape) - 1
+	n := size(x, last, 2)
+	if n == 0 || last < 1 {
+		return
+	}
+	first, second := r.part(x, last, 0, n/2, 1), r.part(x, last, n/2, n/2, 1)
+	turned := r.add(op.Concat, op.ConcatAttr{Axis: int64(last)}, r.add(op.Neg, nil, second), first)
+	y := r.add(op.Add, nil, r.shuffle(r.add(op.Mul, nil, x, r.constant(n)), r.add(op.Mul, nil, turned, r.constant(n)))...)
+	if r.rng.Intn(2) == 0 {
+		r.add(op.Concat, op.ConcatAttr{Axis: int64(r.rng.Intn(last + 1))}, r.shuffle(y, r.pick())...)
+	}
+}
+
+// layers are products of one value, multiplied or added to each other as they are or with an activation.
+func (r *grower) layers(x *ir.Value) {
+	depth := size(x, len(x.Shape)-1, 1)
+	if len(x.Shape) < 2 || depth == 0 {
+		return
+	}
+	n := int64(1 + r.rng.Intn(20))
+	a, b := r.add(op.MatMul, nil, x, r.constant(depth, n)), r.add(op.MatMul, nil, x, r.constant(depth, n))
+	if a == nil || b == nil {
+		return
+	}
+	if r.rng.Intn(2) == 0 {
+		a = r.add(op.Sigmoid, nil, a)
+	}
+	r.add([]*ir.Op{op.Mul, op.Add}[r.rng.Intn(2)], nil, r.shuffle(a, b)...)
+}
+
+// blocks puts every second or third entry of an axis next to each other, along another one.
+func (r *grower) blocks(x *ir.Value) {
+	if len(x.Shape) < 2 {
+		return
+	}
+	p := r.rng.Perm(len(x.Shape))
+	axis, step := p[0], int64(2+r.rng.Intn(2))
+	n := size(x, axis, step)
+	if n == 0 {
+		return
+	}
+	var list []*ir.Value
+	for i := range step {
+		list = append(list, r.part(x, axis, i, n/step, step))
+	}
+	y := r.add(op.Concat, op.ConcatAttr{Axis: int64(p[1])}, list...)
+	if y != nil && size(y, len(y.Shape)-1, 1) > 0 && r.rng.Intn(2) == 0 {
+		r.add(op.LayerNorm, op.NormAttr{Eps: 1e-1}, y, r.constant(size(y, len(y.Shape)-1, 1)))
+	}
+}
+
+// joined is something computed of a concatenation.
+func (r *grower) joined(x *ir.Value) {
+	if len(x.Shape) == 0 {
+		return
+	}
+	y := r.add(op.Concat, op.ConcatAttr{Axis: int64(r.rng.Intn(len(x.Shape)))}, r.shuffle(x, r.pick())...)
+	if y == nil {
+		return
+	}
+	if n := size(y, len(y.Shape)-1, 1); n > 0 {
+		y = r.add(op.Add, nil, y, r.constant(n))
+	}
+	r.add(unaries[r.rng.Intn(len(unaries))], nil, y)
+}
+
+// attention is one of four heads of queries, in groups that share keys and values.
+func (r *grower) attention(x *ir.Value) {
+	if len(x.Shape) != 3 || size(x, 2, 1) == 0 {
+		return
+	}
+	const d = 3
+	group := int64(1 << r.rng.Intn(3))
+	heads := func(count int64) *ir.Value {
+		y := r.add(op.MatMul, nil, x, r.constant(size(x, 2, 1), count*d))
+		if y == nil {
+			return nil
+		}
+		y = r.add(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{x.Shape[0], x.Shape[1], sym.Const(count), sym.Const(d)})}, y)
+		y = r.add(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 2, 1, 3)}, y)
+		if count == 4 || y == nil {
+			return y
+		}
+		one := append(append([]sym.Dim{}, y.Shape[:2]...), sym.Const(1), y.Shape[2], y.Shape[3])
+		many := append([]sym.Dim{}, one...)
+		many[2] = sym.Const(group)
+		y = r.add(op.Expand, op.ExpandAttr{To: ir.MakeDims(many)}, r.add(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(one)}, y))
+		return r.add(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{x.Shape[0], sym.Const(4), x.Shape[1], sym.Const(d)})}, y)
+	}
+	if q, k, v := heads(4), heads(4/group), heads(4/group); q != nil && k != nil && v != nil {
+		r.add(op.Attention, op.AttentionAttr{Scale: 0.5}, q, k, v, nil)
 	}
 }
 
