@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -15,12 +17,7 @@ func siblings(c *Context, n *ir.Node) *ir.Patch {
 	if !c.isSibling(n) {
 		return nil
 	}
-	var all []*ir.Node
-	for _, u := range c.Users(n.In[0]) {
-		if u.Op == op.Linear && u.In[0] == n.In[0] && c.isSibling(u) {
-			all = append(all, u)
-		}
-	}
+	all := c.together(n)
 	if len(all) < 2 {
 		return nil
 	}
@@ -35,6 +32,22 @@ func siblings(c *Context, n *ir.Node) *ir.Patch {
 		at += size
 	}
 	return p
+}
+
+// together are the siblings of a layer from it on, as far as nothing is done with any of them: the keys and values that all blocks of a
+// decoder make of an encoder's result would otherwise be there at once.
+func (c *Context) together(n *ir.Node) (all []*ir.Node) {
+	for _, u := range c.Graph.Nodes[slices.Index(c.Graph.Nodes, n):] {
+		switch {
+		case u.Op == op.Linear && u.In[0] == n.In[0]:
+			if c.isSibling(u) {
+				all = append(all, u)
+			}
+		case u.Op == op.Linear || u.Op == op.Attention || u.Op == op.WindowAttention:
+			return all
+		}
+	}
+	return all
 }
 
 // isSibling reports whether a Linear may be joined with others: it is columns and a bias alone, nothing else reads its weights, and who
