@@ -8,7 +8,6 @@ import (
 )
 
 func (v *device) move(m *rt.Move) bool {
-	v.flush()
 	total := 1
 	for _, d := range m.Dims[:m.Rank] {
 		total *= d
@@ -28,7 +27,6 @@ func (v *device) move(m *rt.Move) bool {
 }
 
 func (v *device) embedding(e *rt.Embedding) bool {
-	v.flush()
 	places := 1
 	for _, d := range e.Dims[:e.Rank] {
 		places *= d
@@ -60,7 +58,6 @@ func (v *device) embedding(e *rt.Embedding) bool {
 }
 
 func (v *device) gather(g *rt.Gather) bool {
-	v.flush()
 	unit := 8
 	for g.Inner%unit != 0 || (word(g.Data)|word(g.Out))%uint64(unit) != 0 {
 		unit /= 2
@@ -86,7 +83,6 @@ func (v *device) gather(g *rt.Gather) bool {
 }
 
 func (v *device) windows(c *rt.Im2Col) bool {
-	v.flush()
 	total := c.Batch * c.Channels
 	for i := range 3 {
 		total *= c.Windows[i] * c.Kernel[i]
@@ -118,7 +114,6 @@ func kind(size int, float bool) uint64 {
 }
 
 func (v *device) fill(to rt.Ptr, size, start, step, n int, float bool) bool {
-	v.flush()
 	if n <= 0 {
 		return true
 	}
@@ -131,7 +126,6 @@ func (v *device) fill(to rt.Ptr, size, start, step, n int, float bool) bool {
 }
 
 func (v *device) numbers(to rt.Ptr, size int, list []int) bool {
-	v.flush()
 	for len(list) > 0 {
 		n := min(len(list), MaxNumbers)
 		a := v.args[:NumbersWords]

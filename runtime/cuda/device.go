@@ -44,8 +44,7 @@ type device struct {
 	d       *Driver
 	kernels []Kernel
 	handles map[string]uintptr
-	pending []rt.Linear // products of one A that wait to be launched as one
-	fault   *uint64     // set by kernels: an index outside its table
+	fault   *uint64 // set by kernels: an index outside its table
 	args    [RowWords]uint64
 	err     error
 
@@ -120,7 +119,6 @@ func (v *device) replay(key string) bool {
 }
 
 func (v *device) end() error {
-	v.flush()
 	if v.captures {
 		v.captured()
 	} else if v.err == nil && !v.mixed && v.key != "" && v.runs[v.key].graph == 0 {
@@ -176,9 +174,8 @@ func (v *device) host() error {
 	return v.wait()
 }
 
-// wait launches what is pending and waits for everything.
+// wait waits for everything.
 func (v *device) wait() error {
-	v.flush()
 	return errors.Join(v.err, v.d.Wait())
 }
 
@@ -194,32 +191,13 @@ func blocks(n, each int) int { return (n + each - 1) / each }
 
 func word(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
 
-// linear keeps a layer back: products of one A, such as queries, keys and values, go out as one launch.
 func (v *device) linear(l *rt.Linear) bool {
-	if l.Act >= 0 && !v.kernels[l.Act].Epilogue || blocks(l.M, 64) > maxGrid {
-		v.flush()
-		return false
-	}
-	if len(v.pending) > 0 && !v.joins(l) {
-		v.flush()
-	}
-	v.pending = append(v.pending, *l)
-	return true
-}
-
-// joins reports whether a layer can go with those that wait.
-func (v *device) joins(l *rt.Linear) bool {
-	p := &v.pending[0]
-	return len(v.pending) < MaxMany && p.A == l.A && p.M == l.M && p.N == l.N && p.K == l.K && p.Step == l.Step && p.Row == l.Row && p.Out == l.Out && p.Act == l.Act && p.Res == nil && l.Res == nil
-}
-
-func (v *device) flush() {
-	if len(v.pending) == 0 {
-		return
-	}
-	l, entry := &v.pending[0], "gemm"
+	entry := "gemm"
 	if l.Act >= 0 {
 		entry = fmt.Sprint("gemm", l.Act)
+	}
+	if l.Act >= 0 && !v.kernels[l.Act].Epilogue || blocks(l.M, 64) > maxGrid {
+		return false
 	}
 	a := v.args[:GemmWords]
 	clear(a)
@@ -231,16 +209,10 @@ func (v *device) flush() {
 		a[GemmLDC], a[GemmCount], a[GemmOf], a[GemmLine], a[GemmGroup] = uint64(o.Row), uint64(o.Count), uint64(o.Of), uint64(o.Line), uint64(o.Group)
 	}
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
-	a[GemmMany] = uint64(len(v.pending))
-	for i, o := range v.pending[1:] {
-		copy(a[GemmOthers+3*i:], []uint64{word(o.W), word(o.C), word(o.Bias)})
-	}
-	v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), len(v.pending)}, 0, GemmWords)
-	v.pending = v.pending[:0]
+	return v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), 1}, 0, GemmWords)
 }
 
 func (v *device) matmul(m *rt.MatMul) bool {
-	v.flush()
 	n := m.Batch[0] * m.Batch[1] * m.Batch[2]
 	if n > maxGrid || blocks(m.M, 64) > maxGrid {
 		return false
@@ -265,7 +237,6 @@ func (v *device) matmul(m *rt.MatMul) bool {
 }
 
 func (v *device) attention(t *rt.Attention) bool {
-	v.flush()
 	shared := 16 * t.S * 4
 	if !v.kernels[t.Softmax].Softmax || shared > v.d.MaxShared || t.Heads > maxGrid || t.Batch > maxGrid {
 		return false
@@ -283,7 +254,6 @@ func (v *device) attention(t *rt.Attention) bool {
 }
 
 func (v *device) rows(r *rt.Rows) bool {
-	v.flush()
 	k := &v.kernels[r.Kernel]
 	n, outer := r.Dims[r.Rank-1], 1
 	for _, d := range r.Dims[:r.Rank-1] {

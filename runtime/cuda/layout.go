@@ -21,12 +21,9 @@ const (
 	GemmBias, GemmRes, GemmLDR = 11, 12, 13
 	GemmBatch                  = 14 // three sizes
 	GemmSA, GemmSB, GemmSC     = 17, 20, 23
-	GemmMany                   = 24                                                 // products of one A side by side: 0, or how many
-	GemmOthers                 = 25                                                 // their B, C and Bias
-	GemmCount, GemmOf          = GemmOthers + 3*MaxMany, GemmOthers + 3*MaxMany + 1 // rows of a line of C and lines of a group; GemmLDC apart
-	GemmLine, GemmGroup        = GemmCount + 2, GemmCount + 3                       // from one line of C to the next, and one group
-	GemmWords                  = GemmCount + 4
-	MaxMany                    = 4
+	GemmCount, GemmOf          = 24, 25 // rows of a line of C and lines of a group; GemmLDC apart
+	GemmLine, GemmGroup        = 26, 27 // from one line of C to the next, and one group
+	GemmWords                  = 28
 
 	AttBatch, AttHeads, AttM, AttS, AttD, AttE = 0, 1, 2, 3, 4, 5
 	AttQ, AttK, AttV, AttOut, AttMask          = 6, 10, 14, 18, 22 // address, strides of batch, head and row

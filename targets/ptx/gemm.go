@@ -90,15 +90,13 @@ func (g *gemm) addresses() {
 	g.strideB = g.set("l", "shl.b64", g.bk, "2")
 }
 
-// batch picks the matrices of grid row z: an entry of the batch, or one of several products that share A.
+// batch picks the matrices of grid row z, an entry of the batch.
 func (g *gemm) batch() (matA, matB string) {
 	matA, matB, g.c, g.bias = g.word(cuda.GemmA), g.word(cuda.GemmB), g.word(cuda.GemmC), g.word(cuda.GemmBias)
 	z := g.set("r", "mov.u32", "%ctaid.z")
 	zero := g.set("p", "setp.eq.u32", z, "0")
-	many, done := g.fresh("many"), g.fresh("matrices")
+	done := g.fresh("matrices")
 	g.i("@%s bra %s", zero, done)
-	manyP := g.set("p", "setp.ne.s64", g.word(cuda.GemmMany), "0")
-	g.i("@%s bra %s", manyP, many)
 	rest := g.set("r", "mov.u32", z)
 	for i := 2; i >= 0; i-- {
 		dim := g.word32(cuda.GemmBatch + i)
@@ -108,13 +106,6 @@ func (g *gemm) batch() (matA, matB string) {
 		g.i("mad.lo.s64 %s, %s, %s, %s", matB, c, g.word(cuda.GemmSB+i), matB)
 	}
 	g.i("mad.lo.s64 %s, %s, %s, %s", g.c, g.set("l", "cvt.u64.u32", z), g.word(cuda.GemmSC), g.c)
-	g.i("bra %s", done)
-	g.label(many)
-	index := g.set("r", "mul.lo.u32", g.set("r", "sub.u32", z, "1"), "3")
-	params := g.set("l", "mov.u64", "args")
-	g.i("mov.b64 %s, %s", matB, g.wordAt(params, index, cuda.GemmOthers))
-	g.i("mov.b64 %s, %s", g.c, g.wordAt(params, index, cuda.GemmOthers+1))
-	g.i("mov.b64 %s, %s", g.bias, g.wordAt(params, index, cuda.GemmOthers+2))
 	g.label(done)
 	return matA, matB
 }
