@@ -28,10 +28,13 @@ func (l *lowering) wanted(v *ir.Value) (view, bool) {
 		return l.partOf(u, v)
 	case op.Reshape:
 		w, ok := l.wanted(u.Out[0])
-		if r, same := w.reshaped(v.Shape); ok && same {
+		if !ok {
+			return view{}, false
+		}
+		if r, same := w.reshaped(v.Shape); same {
 			return r, true
 		}
-		return w, ok
+		return w, true
 	case op.Transpose:
 		w, ok := l.wanted(u.Out[0])
 		if ok {

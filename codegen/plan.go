@@ -179,6 +179,9 @@ func (p *Plan) assignSlots() {
 	sort.SliceStable(order, func(i, j int) bool { return order[i].first < order[j].first })
 	free := []int{} // for each slot, the last call that uses it
 	for _, b := range order {
+		if b.first == len(p.Calls) && !b.output {
+			continue // a place that nobody took
+		}
 		b.slot = p.pickSlot(b, free)
 		if b.slot == len(free) {
 			free = append(free, 0)

@@ -35,7 +35,7 @@ func (s *Session) Attention(a Attention) {
 	if s.dev != nil || a.M == 0 {
 		for i, v := range []*View{&a.K, &a.V} {
 			if a.New[i].P != nil {
-				s.Move(a.append(i, v))
+				s.Move(a.putAll(i, v))
 				a.New[i].P = nil
 			}
 		}
@@ -196,8 +196,8 @@ func (a *Attention) put(b, h int) {
 	}
 }
 
-// append is the copy of all new rows to their places.
-func (a *Attention) append(i int, v *View) Move {
+// putAll is the copy of all heads' new rows to their places.
+func (a *Attention) putAll(i int, v *View) Move {
 	from, to := &a.New[i], At(v.P, a.Past*v.Row*4)
 	return Move{Rank: 4, Size: 4, Dims: [maxAxes]int{a.Batch, a.Heads / a.group(), a.S - a.Past, a.width(i)},
 		From: from.P, SF: [maxAxes]int{from.Batch * 4, from.Head * 4, from.Row * 4, 4}, To: to, ST: [maxAxes]int{v.Batch * 4, v.Head * 4, v.Row * 4, 4}}
