@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -67,8 +68,11 @@ func (r *grower) constant(shape ...int64) *ir.Value {
 	return ir.ConstValue("", t)
 }
 
-// add puts a node into the graph if it infers.
+// add puts a node into the graph if it infers, of operands that are all there; only attention may go without one, its mask.
 func (r *grower) add(o *ir.Op, attr any, in ...*ir.Value) *ir.Value {
+	if slices.Contains(in, nil) && o != op.Attention {
+		return nil
+	}
 	n, err := ir.NewNode(o, attr, []string{fmt.Sprintf("n%d", len(r.g.Nodes))}, in...)
 	if err != nil {
 		return nil
