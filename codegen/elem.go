@@ -12,11 +12,8 @@ const maxInputs = 9
 // inlined reports whether an elementwise node is computed inside its only reader: an elementwise node of the same shape that
 // works on the same kind of elements.
 func (l *lowering) inlined(n *ir.Node) bool {
-	if n.Op.Elem == nil || l.outputs[n.Out[0]] || len(l.users[n.Out[0]]) != 1 {
-		return false
-	}
-	u := l.users[n.Out[0]][0]
-	return u.Op.Elem != nil && ir.SameShape(u.Out[0].Shape, n.Out[0].Shape) && allF32(u) == allF32(n) && leaves(l, u, map[*ir.Value]bool{}) <= maxInputs
+	u := l.onlyReader(n.Out[0])
+	return n.Op.Elem != nil && u != nil && u.Op.Elem != nil && ir.SameShape(u.Out[0].Shape, n.Out[0].Shape) && allF32(u) == allF32(n) && leaves(l, u, map[*ir.Value]bool{}) <= maxInputs
 }
 
 func allF32(n *ir.Node) bool {
@@ -31,7 +28,7 @@ func allF32(n *ir.Node) bool {
 // leaves counts the operands that the whole tree below n would read.
 func leaves(l *lowering, n *ir.Node, seen map[*ir.Value]bool) int {
 	for _, v := range n.In {
-		if v.Def != nil && v.Def.Op.Elem != nil && len(l.users[v]) == 1 && !l.outputs[v] && len(seen) <= maxInputs {
+		if v.Def != nil && v.Def.Op.Elem != nil && l.onlyReader(v) != nil && len(seen) <= maxInputs {
 			leaves(l, v.Def, seen)
 		} else {
 			seen[v] = true

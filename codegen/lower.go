@@ -106,9 +106,8 @@ func contains(vs []*ir.Value, v *ir.Value) bool {
 	return false
 }
 
-// onlyReader is the node that alone reads a node's first result; nil if there are others, or none, or it is a result of the program.
-func (l *lowering) onlyReader(n *ir.Node) *ir.Node {
-	v := n.Out[0]
+// onlyReader is the node that alone reads a value; nil if there are others, or none, or it is a result of the program.
+func (l *lowering) onlyReader(v *ir.Value) *ir.Node {
 	if l.outputs[v] || len(l.users[v]) != 1 {
 		return nil
 	}

@@ -17,7 +17,7 @@ func (l *lowering) inConv(n *ir.Node) bool {
 	if n.Op != op.Patches || len(n.In[0].Shape) > 5 {
 		return false
 	}
-	u := l.onlyReader(n)
+	u := l.onlyReader(n.Out[0])
 	return u != nil && u.Op == op.Linear && u.In[0] == n.Out[0] && u.In[3] != n.Out[0]
 }
 

@@ -51,11 +51,9 @@ func (l *lowering) lowerGatherND(n *ir.Node) {
 }
 
 func (l *lowering) lowerConcat(n *ir.Node) {
-	out, axis := n.Out[0], n.Attr.(op.ConcatAttr).Axis
-	to, at := l.joined(n), sym.Const(0)
-	for i, v := range n.In {
-		part := view{to.shifted(at.Mul(to.strides[axis]), out.Elem.Size()), v.Shape, to.strides}
-		at = at.Add(v.Shape[axis])
+	out := n.Out[0]
+	for i, part := range l.parts(n) {
+		v := n.In[i]
 		switch from := l.view(v); {
 		case i == 0 && l.cache(out):
 			l.emitCopy("Carry", v, from, part)

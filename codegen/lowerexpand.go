@@ -16,7 +16,7 @@ func (l *lowering) inDepthwise(n *ir.Node) bool {
 	if n.Op != op.Linear || n.In[3] != nil || len(n.In[0].Shape) != 4 || l.hasInner(n) {
 		return false
 	}
-	u := l.onlyReader(n)
+	u := l.onlyReader(n.Out[0])
 	if u == nil || u.Op != op.Depthwise && u.Op != op.DepthwiseMeans || u.In[0] != n.Out[0] {
 		return false
 	}

@@ -13,7 +13,7 @@ func (l *lowering) inLayers(n *ir.Node) bool {
 	if n.Op != op.Linear || n.In[3] != nil || l.hasInner(n) {
 		return false
 	}
-	u := l.onlyReader(n)
+	u := l.onlyReader(n.Out[0])
 	if u == nil || u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] || l.inDepthwise(u) {
 		return false
 	}

@@ -15,7 +15,7 @@ func (l *lowering) inLinear(n *ir.Node) (scaling, bool) {
 	if n.Op != op.Mul || n.Out[0].Elem != loop.F32 {
 		return scaling{}, false
 	}
-	u := l.onlyReader(n)
+	u := l.onlyReader(n.Out[0])
 	if u == nil || u.Op != op.Linear || u.In[0] != n.Out[0] || u.In[3] == n.Out[0] {
 		return scaling{}, false
 	}

@@ -19,10 +19,10 @@ func (l *lowering) place(v *ir.Value, able func(view) bool) view {
 
 // wanted is where the only reader of a value wants it, if anywhere.
 func (l *lowering) wanted(v *ir.Value) (view, bool) {
-	if l.outputs[v] || len(l.users[v]) != 1 {
+	u := l.onlyReader(v)
+	if u == nil {
 		return view{}, false
 	}
-	u := l.users[v][0]
 	switch u.Op {
 	case op.Concat:
 		return l.partOf(u, v)
@@ -68,33 +68,35 @@ func (l *lowering) joined(n *ir.Node) view {
 
 // partOf is where a concatenation has an operand, which must be there once.
 func (l *lowering) partOf(n *ir.Node, v *ir.Value) (part view, ok bool) {
-	to, axis := l.joined(n), n.Attr.(op.ConcatAttr).Axis
-	at := sym.Const(0)
-	for _, x := range n.In {
-		if x == v {
-			if ok {
-				return view{}, false
-			}
-			part, ok = view{to.shifted(at.Mul(to.strides[axis]), v.Elem.Size()), v.Shape, to.strides}, true
+	for i, p := range l.parts(n) {
+		if n.In[i] != v {
+			continue
 		}
-		at = at.Add(x.Shape[axis])
+		if ok {
+			return view{}, false
+		}
+		part, ok = p, true
 	}
 	return part, ok
+}
+
+// parts is where a concatenation has its operands.
+func (l *lowering) parts(n *ir.Node) (all []view) {
+	to, axis, at := l.joined(n), n.Attr.(op.ConcatAttr).Axis, sym.Const(0)
+	for _, v := range n.In {
+		all = append(all, view{to.shifted(at.Mul(to.strides[axis]), v.Elem.Size()), v.Shape, to.strides})
+		at = at.Add(v.Shape[axis])
+	}
+	return all
 }
 
 // movedForRows reports whether a transposition would be done in memory, for a row kernel that reads it reshaped.
 func (l *lowering) movedForRows(n *ir.Node) bool {
 	v := n.Out[0]
-	for len(l.users[v]) == 1 && !l.outputs[v] && l.users[v][0].Op == op.Reshape {
-		v = l.users[v][0].Out[0]
+	for u := l.onlyReader(v); u != nil && u.Op == op.Reshape; u = l.onlyReader(v) {
+		v = u.Out[0]
 	}
-	shape := n.In[0].Shape
-	in := contiguous(Mem{}, shape)
-	moved := view{shape: n.Out[0].Shape}
-	for _, p := range n.Attr.(op.TransposeAttr).Perm.List() {
-		moved.strides = append(moved.strides, in.strides[p])
-	}
-	_, free := moved.reshaped(v.Shape)
+	_, free := contiguous(Mem{}, n.In[0].Shape).transposed(n).reshaped(v.Shape)
 	return !free && !l.outputs[v] && len(l.users[v]) > 0 && l.users[v][0].Op.Row != nil
 }
 

@@ -139,12 +139,7 @@ func (l *lowering) viewOf(v *ir.Value) view {
 	n := v.Def
 	switch n.Op {
 	case op.Transpose:
-		in := l.view(n.In[0])
-		out := view{in.mem, v.Shape, make([]sym.Dim, len(v.Shape))}
-		for i, p := range n.Attr.(op.TransposeAttr).Perm.List() {
-			out.strides[i] = in.strides[p]
-		}
-		return out
+		return l.view(n.In[0]).transposed(n)
 	case op.Reshape:
 		if out, ok := l.view(n.In[0]).reshaped(v.Shape); ok {
 			return out
@@ -206,6 +201,15 @@ func isMove(n *ir.Node) bool {
 		return ok
 	}
 	return false
+}
+
+// transposed is what a transposition makes of a view.
+func (v view) transposed(n *ir.Node) view {
+	out := view{mem: v.mem, shape: n.Out[0].Shape}
+	for _, p := range n.Attr.(op.TransposeAttr).Perm.List() {
+		out.strides = append(out.strides, v.strides[p])
+	}
+	return out
 }
 
 // buffer gives a value's elements in a row, moving them if need be.

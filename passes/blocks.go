@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/op"
 	"mmc/ir/sym"
@@ -83,24 +85,29 @@ func (b *block) holds(v *ir.Value, s regular) bool {
 }
 
 // order is the axes that are cut, in the order in which the concatenation counts their elements, the slowest first; nil if there is none.
-func (b *block) order() []int {
-	var axes []int
-	total := int64(1)
-	for i, step := range b.step {
-		if step > 1 {
-			axes = append(axes, i)
-			total *= step
+func (b *block) order() (axes []int) {
+	total := 1
+	for total < len(b.starts) {
+		a := slices.Index(b.starts[total], 1)
+		if a < 0 || slices.Contains(axes, a) {
+			return nil
 		}
+		axes = append([]int{a}, axes...)
+		total *= int(b.step[a])
 	}
-	if len(axes) == 0 || len(axes) > 3 || total != int64(len(b.starts)) {
+	if total != len(b.starts) || total != b.elements() || !b.counts(axes) {
 		return nil
 	}
-	for _, p := range permutations(axes) {
-		if b.counts(p) {
-			return p
-		}
+	return axes
+}
+
+// elements is how many elements a block has.
+func (b *block) elements() int {
+	n := 1
+	for _, step := range b.step {
+		n *= int(step)
 	}
-	return nil
+	return n
 }
 
 // counts reports whether part k of the concatenation begins at the digits of k, of which the axes are given.
@@ -115,20 +122,6 @@ func (b *block) counts(axes []int) bool {
 		}
 	}
 	return true
-}
-
-func permutations(list []int) [][]int {
-	if len(list) < 2 {
-		return [][]int{list}
-	}
-	var all [][]int
-	for i := range list {
-		rest := append(append([]int{}, list[:i]...), list[i+1:]...)
-		for _, p := range permutations(rest) {
-			all = append(all, append([]int{list[i]}, p...))
-		}
-	}
-	return all
 }
 
 // split is the image's shape with blocks and their elements as axes.

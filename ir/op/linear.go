@@ -38,8 +38,9 @@ func (a *LinearAttr) Take(u *ir.Node) bool {
 	return true
 }
 
-// Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual) or, with Times, a product with the residual for the sum: x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of
-// shape [n] or absent, residual of the result's shape or absent.
+// Linear is act(x W + bias) + residual or, with Last, act(x W + bias + residual) or, with Times, a product with the residual for the
+// sum: x of any rank with k elements in the last axis, W a constant of shape [k, n], bias of shape [n] or absent, residual of the
+// result's shape or absent.
 var Linear = ir.NewOp("linear", "act(x W + bias) + residual, W constant", LinearAttr{})
 
 func init() {
