@@ -33,6 +33,19 @@ func TestStandIns(t *testing.T) {
 	checkModels(t, list)
 }
 
+// TestContrib runs the models of com.microsoft's operators that contrib/make.py makes, whose results are ONNX Runtime's.
+func TestContrib(t *testing.T) {
+	files, err := filepath.Glob("contrib/*/model.onnx")
+	if err != nil || len(files) < 11 {
+		t.Fatalf("%d models: %v", len(files), err)
+	}
+	var list []model
+	for _, f := range files {
+		list = append(list, model{f, filepath.Dir(f)})
+	}
+	checkModels(t, list)
+}
+
 // TestOwnModels runs the models of this repository; TestSharedModels the BERT- and ViT-like f32 ones beside it.
 func TestOwnModels(t *testing.T) { checkModels(t, own) }
 

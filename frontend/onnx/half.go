@@ -11,8 +11,9 @@ import (
 // and what they give stays so until a Cast or the graph's output asks for the narrow type. Results are at least as near to the exact ones as
 // with a rounding after every operator.
 
-// asStored are the operators that take narrow floats as they are.
-var asStored = map[string]bool{"Cast": true, "CastLike": true, "BitCast": true, "Shape": true, "Size": true, "QuantizeLinear": true, "DequantizeLinear": true}
+// asStored are the operators that take narrow types as they are.
+var asStored = map[string]bool{"Cast": true, "CastLike": true, "BitCast": true, "Shape": true, "Size": true, "QuantizeLinear": true, "DequantizeLinear": true,
+	"GatherBlockQuantized": true}
 
 // widened gives an operator f32 for its narrow inputs.
 func (r *reader) widened(n *onnxpb.NodeProto, in []*ir.Value, what string) ([]*ir.Value, error) {

@@ -68,7 +68,7 @@ func Decode(data []byte, dir string, o Options) (*Model, error) {
 		model: &p, opts: o, ext: &external{dir: dir, trustLinks: o.TrustLinks, files: map[string][]byte{}, words: ir.NewWords()},
 		tensors: map[*onnxpb.TensorProto]*ir.Tensor{}, subst: map[string]sym.Dim{},
 	}
-	r.zeros = r.maybeZero(p.Graph.GetInput())
+	r.zeros = r.maybeZero(p.Graph)
 	g, err := r.read()
 	if err != nil && len(r.zeros) > 0 {
 		// An operator may need the size to be at least 1.
@@ -386,29 +386,36 @@ func axisKey(p *onnxpb.ValueInfoProto, axis int, count map[string]int) string {
 }
 
 // maybeZero finds the symbols that may be 0 when a program runs, such as the length of a cache of keys and values: they are sizes of
-// floating-point inputs only, of rank 1, or of rank 3 and more and there of the only open axis after the first.
-func (r *reader) maybeZero(list []*onnxpb.ValueInfoProto) map[string]bool {
+// floating-point inputs only, of rank 1, of rank 3 and more and there of the only open axis after the first, or of the rows of what an
+// attention operator takes as its cache.
+func (r *reader) maybeZero(g *onnxpb.GraphProto) map[string]bool {
 	zeros, others := map[string]bool{}, map[string]bool{}
-	for _, p := range list {
+	caches := cacheRows(g.GetNode())
+	for _, p := range g.GetInput() {
 		tt := p.GetType().GetTensorType()
 		if tt == nil || tt.Shape == nil {
 			continue
 		}
 		elem, err := ir.ElemFromONNX(int64(tt.ElemType))
+		float := err == nil && elem.Float()
+		rows, isCache := caches[p.Name]
 		count := map[string]int{}
 		var inner []string
 		for a, d := range tt.Shape.Dim {
 			if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed {
 				continue
 			}
-			if key := axisKey(p, a, count); a > 0 || len(tt.Shape.Dim) == 1 {
-				inner = append(inner, key)
-			} else {
+			switch key := axisKey(p, a, count); {
+			case isCache && float && a == rows:
+				zeros[key] = true
+			case isCache || a == 0 && len(tt.Shape.Dim) > 1:
 				others[key] = true
+			default:
+				inner = append(inner, key)
 			}
 		}
 		into := others
-		if rank := len(tt.Shape.Dim); err == nil && elem.Float() && (rank == 1 || rank >= 3) && len(inner) == 1 {
+		if rank := len(tt.Shape.Dim); float && (rank == 1 || rank >= 3) && len(inner) == 1 {
 			into = zeros
 		}
 		for _, key := range inner {
@@ -419,6 +426,29 @@ func (r *reader) maybeZero(list []*onnxpb.ValueInfoProto) map[string]bool {
 		delete(zeros, key)
 	}
 	return zeros
+}
+
+// cacheInput is an input of an attention operator that holds past keys or values, and the axis of their rows.
+type cacheInput struct{ input, axis int }
+
+var cacheInputs = map[string][]cacheInput{
+	".Attention":                        {{4, 2}, {5, 2}},
+	"com.microsoft.Attention":           {{4, 3}},
+	"com.microsoft.MultiHeadAttention":  {{6, 2}, {7, 2}},
+	"com.microsoft.GroupQueryAttention": {{3, 2}, {4, 2}},
+}
+
+// cacheRows are the names that attention operators read as caches, with the axis of their rows.
+func cacheRows(nodes []*onnxpb.NodeProto) map[string]int {
+	out := map[string]int{}
+	for _, n := range nodes {
+		for _, c := range cacheInputs[domainName(n.Domain)+"."+n.OpType] {
+			if c.input < len(n.Input) {
+				out[n.Input[c.input]] = c.axis
+			}
+		}
+	}
+	return out
 }
 
 func (r *reader) symbol(key, hint string, symbols map[string]string) sym.Dim {

@@ -1,8 +1,6 @@
 package op
 
 import (
-	"fmt"
-
 	"mmc/ir"
 )
 
@@ -51,10 +49,11 @@ func readFusedGemm(c *ir.Import) error {
 	if err := readGemm(c); err != nil {
 		return err
 	}
-	ops := map[string]*ir.Op{"Relu": Relu, "Tanh": Tanh, "Sigmoid": Sigmoid}
-	name := c.Str("activation", "")
-	if ops[name] == nil {
-		return ir.NotSupported("FusedGemm with activation %s", fmt.Sprintf("%.40q", name))
+	numbers := map[string]float32{}
+	for _, name := range []string{"alpha", "beta", "gamma"} {
+		if a, ok := c.Attrs["activation_"+name]; ok {
+			numbers[name] = a.F
+		}
 	}
-	return c.Return(c.Emit(ops[name], nil, c.Out[0]))
+	return c.Return1(activated(c, c.Out[0], numbers))
 }

@@ -19,6 +19,7 @@ type attend struct {
 	offset        *ir.Value // [batch, 1, 1, 1] of i64: how many keys come before the first row's own; nil for the first rows' count
 	before        sym.Dim   // that number where it is known
 	window        int64     // how many keys a row sees, itself included; 0 for all
+	sink          *ir.Value // [1, heads or 1, 1, 1]: what a key that is not there adds to the scores of each row; nil for none
 	scores        int64     // which scores are wanted too: -1 none, 0 products, 1 capped, 2 with the mask, 3 probabilities
 }
 
@@ -40,6 +41,9 @@ func (b *builder) attend(a attend) (y, scores *ir.Value) {
 		a.scale = float32(1 / math.Sqrt(float64(d)))
 	}
 	mask := b.mask(a, q.Shape[2], k.Shape[2])
+	if a.sink != nil {
+		k, v, mask = b.withSink(a.sink, q, k, v, mask)
+	}
 	if a.softcap == 0 && a.scores < 0 {
 		return b.do(Attention, AttentionAttr{Scale: a.scale, Guard: true}, q, k, v, mask), nil
 	}
@@ -59,6 +63,22 @@ func (b *builder) attend(a attend) (y, scores *ir.Value) {
 		scores = []*ir.Value{raw, capped, s, p}[min(a.scores, 3)]
 	}
 	return y, scores
+}
+
+// withSink adds a key and a value of zeros, and what the mask then is: the key's score is the sink's, and it takes its share of each row.
+func (b *builder) withSink(sink, q, k, v, mask *ir.Value) (*ir.Value, *ir.Value, *ir.Value) {
+	if b.err != nil {
+		return nil, nil, nil
+	}
+	s := q.Shape
+	zeros := func(x *ir.Value) *ir.Value {
+		return b.concat(2, x, b.expand(b.scalar(0), dims(x.Shape[:2], 1, x.Shape[3])))
+	}
+	if mask == nil {
+		mask = b.scalar(0)
+	}
+	seen := b.expand(mask, dims(s[:3], k.Shape[2]))
+	return zeros(k), zeros(v), b.concat(3, seen, b.expand(sink, dims(s[:3], 1)))
 }
 
 // grouped repeats the heads of keys or values, each for as many heads of the queries in a row.

@@ -163,8 +163,27 @@ type groupQuery struct {
 	start   *ir.Value // [batch, 1, 1, 1]: where the new rows begin among the keys
 }
 
+// groupLimits refuses what readGroupQuery does not read.
+func groupLimits(c *ir.Import, x *ir.Value, heads, kv int64) error {
+	switch {
+	case heads < 1 || kv < 1 || len(x.Shape) != 3:
+		return ir.NotSupported("GroupQueryAttention with %d and %d heads and an input of rank %d", heads, kv, len(x.Shape))
+	case c.Value(12) != nil || c.Value(13) != nil:
+		return ir.NotSupported("GroupQueryAttention with a quantised cache")
+	case c.Value(14) != nil || c.Value(15) != nil:
+		return ir.NotSupported("GroupQueryAttention that normalises queries and keys")
+	case c.Value(16) != nil:
+		return ir.NotSupported("GroupQueryAttention of padded queries")
+	case c.Int("qk_output", 0) != 0:
+		return ir.NotSupported("GroupQueryAttention that gives its scores")
+	case c.Int("sliding_window_cache", 0) != 0 && (c.Int("local_window_size", 0) < 1 || c.Value(3) == nil || c.Value(10) != nil):
+		return ir.NotSupported("GroupQueryAttention with a cache of a window, but without a window or a cache, or with a bias")
+	}
+	return nil
+}
+
 // readGroupQuery: query (or all three packed), key, value, past key, past value, the last valid place of each sequence, the number of
-// keys in all, cosines and sines, places, a bias of the scores. New keys and values are written behind the valid ones of each
+// keys in all, cosines and sines, places, a bias of the scores, the heads' sinks. New keys and values are written behind the valid ones of each
 // sequence (Ainslie et al., 2023).
 func readGroupQuery(c *ir.Import) error {
 	b := &builder{c: c}
@@ -174,8 +193,8 @@ func readGroupQuery(c *ir.Import) error {
 	if b.err != nil {
 		return b.err
 	}
-	if heads < 1 || kv < 1 || len(x.Shape) != 3 || c.Value(11) != nil {
-		return ir.NotSupported("GroupQueryAttention with %d and %d heads, an input of rank %d, or a head sink", heads, kv, len(x.Shape))
+	if err := groupLimits(c, x, heads, kv); err != nil {
+		return err
 	}
 	g.split(x, heads, kv)
 	if b.err != nil {
@@ -186,6 +205,11 @@ func readGroupQuery(c *ir.Import) error {
 	first := b.sub(b.add(last, b.like(last, 1)), b.dim(rows))
 	g.start = b.do(Max, nil, first, b.like(first, 0))
 	g.turn(batch, rows)
+	a := attend{q: g.q, mask: c.Value(10), scale: c.Float("scale", 0), softcap: c.Float("softcap", 0), causal: c.Int("causal", 1) != 0,
+		window: max(c.Int("local_window_size", 0), 0), sink: g.sink(heads), scores: -1}
+	if c.Int("sliding_window_cache", 0) != 0 {
+		return g.inWindow(a, last, rows)
+	}
 	past := sym.Const(0)
 	if p := c.Value(3); p != nil && len(p.Shape) == 4 {
 		past = p.Shape[2]
@@ -196,11 +220,62 @@ func readGroupQuery(c *ir.Import) error {
 			total = past.Max(ds[0])
 		}
 	}
-	k, v := g.cached(c.Value(3), g.k, past, total), g.cached(c.Value(4), g.v, past, total)
-	a := attend{q: g.q, k: k, v: v, mask: c.Value(10), scale: c.Float("scale", 0), softcap: c.Float("softcap", 0), causal: true,
-		offset: g.start, window: max(c.Int("local_window_size", 0), 0), scores: -1}
+	a.k, a.v, a.offset = g.cached(c.Value(3), g.k, g.start, past, total), g.cached(c.Value(4), g.v, g.start, past, total), g.start
 	y, _ := b.attend(a)
-	return b.done(b.joined(y), k, v)
+	return b.done(b.joined(y), a.k, a.v)
+}
+
+// sink is the score of a key that is not there, or nil.
+func (g *groupQuery) sink(heads int64) *ir.Value {
+	if s := g.c.Value(11); s != nil {
+		return g.reshape(s, dims(1, heads, 1, 1))
+	}
+	if g.c.Int("smooth_softmax", 0) > 0 {
+		return g.scalar(0)
+	}
+	return nil
+}
+
+// inWindow is attention with a cache that holds the last rows only, as many as resident says: these and the new ones are attended to, and
+// the last of them are the next cache. last is the last row's place among all.
+func (g *groupQuery) inWindow(a attend, last *ir.Value, rows sym.Dim) error {
+	key, value := g.need(3), g.need(4)
+	if g.err != nil {
+		return g.err
+	}
+	if len(key.Shape) != 4 || len(value.Shape) != 4 {
+		return fmt.Errorf("caches of rank %d and %d", len(key.Shape), len(value.Shape))
+	}
+	room := key.Shape[2]
+	all := g.add(last, g.like(last, 1))
+	before, after := g.resident(g.start, room, a.window), g.resident(all, room, a.window)
+	drop := g.sub(g.sub(all, after), g.sub(g.start, before))
+	a.k, a.v, a.offset = g.cached(key, g.k, before, room, room.Add(rows)), g.cached(value, g.v, before, room, room.Add(rows)), before
+	y, _ := g.attend(a)
+	return g.done(g.joined(y), g.kept(a.k, drop, room), g.kept(a.v, drop, room))
+}
+
+// resident is how many rows a cache of some room holds after so many in all: rows leave it when it is full, as many at once as there is
+// room for more than the window.
+func (g *groupQuery) resident(all *ir.Value, room sym.Dim, window int64) *ir.Value {
+	if g.err != nil {
+		return nil
+	}
+	one := g.like(all, 1)
+	step := g.do(Max, nil, g.sub(g.dim(room), g.like(all, float64(window-1))), one)
+	over := g.do(Max, nil, g.sub(all, g.dim(room)), g.like(all, 0))
+	times := g.div(g.sub(g.add(over, step), one), step)
+	return g.sub(all, g.mul(times, step))
+}
+
+// kept are as many rows of a cache from one of them on as there is room for.
+func (g *groupQuery) kept(v, from *ir.Value, room sym.Dim) *ir.Value {
+	if g.err != nil {
+		return nil
+	}
+	at := g.add(g.reshape(g.iota(0, room), dims(room, 1)), from)
+	at = g.do(Min, nil, at, g.sub(g.dim(v.Shape[2]), g.like(at, 1)))
+	return g.do(GatherElements, GatherElementsAttr{Axis: 2}, v, g.expand(at, dims(v.Shape[:2], room, v.Shape[3])))
 }
 
 func (g *groupQuery) split(x *ir.Value, heads, kv int64) {
@@ -240,8 +315,8 @@ func (g *groupQuery) turn(batch, rows sym.Dim) {
 	g.q, g.k = g.rotate(g.q, cos, sin, 1, turned, interleaved), g.rotate(g.k, cos, sin, 1, turned, interleaved)
 }
 
-// cached writes new rows into a cache of past rows that is made total rows long.
-func (g *groupQuery) cached(cache, fresh *ir.Value, past, total sym.Dim) *ir.Value {
+// cached writes new rows, from row start of each sequence on, into a cache of past rows that is made total rows long.
+func (g *groupQuery) cached(cache, fresh, start *ir.Value, past, total sym.Dim) *ir.Value {
 	if g.err != nil {
 		return nil
 	}
@@ -252,6 +327,5 @@ func (g *groupQuery) cached(cache, fresh *ir.Value, past, total sym.Dim) *ir.Val
 			room = g.concat(2, cache, g.expand(g.scalar(0), dims(s[:2], total.Sub(past), s[3])))
 		}
 	}
-	start := g.reshape(g.start, dims(s[0]))
-	return g.do(TensorScatter, PlainAttr{Ints: ir.MakeInts(2, 0)}, room, fresh, start)
+	return g.do(TensorScatter, PlainAttr{Ints: ir.MakeInts(2, 0)}, room, fresh, g.reshape(start, dims(s[0])))
 }

@@ -2,12 +2,14 @@ package op
 
 import (
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/sym"
 )
 
 // The normalisations that ONNX Runtime's optimiser writes: SkipLayerNormalization(input, skip, gamma, beta, bias) normalises
 // input + skip + bias and may give the sum as output 3; the Simplified ones are RMS norms; EmbedLayerNormalization normalises the
-// sum of a word's, a position's and a segment's embedding and may give the sum as output 2.
+// sum of a word's, a position's and a segment's embedding and may give how many tokens of each sequence count as output 1, the sum as
+// output 2.
 func init() {
 	ir.FromONNX("com.microsoft", "SkipLayerNormalization", 1, func(c *ir.Import) error { return readSkipNorm(c, false, 4) })
 	ir.FromONNX("com.microsoft", "SkipSimplifiedLayerNormalization", 1, func(c *ir.Import) error { return readSkipNorm(c, true, 3) })
@@ -80,7 +82,23 @@ func readEmbedNorm(c *ir.Import) error {
 		}
 	}
 	y, err := c.Emit1(LayerNorm, NormAttr{Eps: c.Float("epsilon", 1e-12)}, in...)
-	return c.Return([]*ir.Value{y, nil, sum}, err)
+	if err != nil || c.NumOut < 2 {
+		return c.Return1(y, err)
+	}
+	count, err := countTokens(c, ids.Shape[0])
+	return c.Return([]*ir.Value{y, count, sum}, err)
+}
+
+// countTokens counts the ones of each row of the mask (input 7); without one the count is 0.
+func countTokens(c *ir.Import, batch sym.Dim) (*ir.Value, error) {
+	b := &builder{c: c}
+	mask := c.Value(7)
+	if mask == nil {
+		zero := ir.ConstValue("", ir.NewTensor(loop.I32))
+		return b.expand(zero, dims(batch)), b.err
+	}
+	one := b.cast(b.do(Equal, nil, mask, b.like(mask, 1)), loop.I32)
+	return b.reduce(one, "sum", false, 1), b.err
 }
 
 // addPositions adds the embeddings of the given positions (input 8) or of 0, 1, 2, ….

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Makes one small model for each way of using operators of com.microsoft that other data does not hold, with seeded inputs and what
+ONNX Runtime, its optimiser off, gives for them.
+
+usage: make.py DIR        (writes DIR/NAME/model.onnx and DIR/NAME/test_data_set_N)
+needs: pip install onnx==1.23.2 onnxruntime==1.32.0 numpy
+"""
+import pathlib
+import sys
+
+import numpy
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+rng = numpy.random.default_rng(0)
+TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8}
+
+
+def rand(*shape):
+    return rng.standard_normal(shape).astype(numpy.float32)
+
+
+def save(root, name, nodes, sets, constants, outputs, axes=None):
+    """One model of some nodes: every data set is a dict of inputs, axes their shapes where these are open, outputs names with types."""
+    axes = axes or {}
+    inputs = [helper.make_tensor_value_info(k, TYPES[str(v.dtype)], axes.get(k, v.shape)) for k, v in sets[0].items()]
+    results = [helper.make_tensor_value_info(k, TYPES[t], None) for k, t in outputs.items()]
+    graph = helper.make_graph(nodes, name, inputs, results, [numpy_helper.from_array(v, k) if isinstance(v, numpy.ndarray) else v for k, v in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    for i, feeds in enumerate(sets):
+        at = folder / f"test_data_set_{i}"
+        at.mkdir(exist_ok=True)
+        for j, (k, v) in enumerate(feeds.items()):
+            (at / f"input_{j}.pb").write_bytes(numpy_helper.from_array(v, k).SerializeToString())
+        for j, (k, v) in enumerate(zip(outputs, session.run(list(outputs), feeds))):
+            (at / f"output_{j}.pb").write_bytes(numpy_helper.from_array(v, k).SerializeToString())
+
+
+def node(kind, inputs, outputs, **attributes):
+    return helper.make_node(kind, inputs, outputs, domain="com.microsoft", **attributes)
+
+
+def fused_conv(root):
+    ways = [("Relu", []), ("Sigmoid", []), ("Tanh", []), ("LeakyRelu", [0.2]), ("Clip", [-0.5, 0.75]), ("HardSigmoid", [0.3, 0.4])]
+    nodes, constants, outputs = [], {}, {}
+    for i, (name, numbers) in enumerate(ways):
+        constants |= {f"w{i}": rand(4, 3, 3, 3) / 3, f"b{i}": rand(4)}
+        extra = {"activation_params": numbers} if numbers else {}
+        operands = ["x", f"w{i}", f"b{i}"] + (["z"] if i % 2 == 0 else [])
+        nodes.append(node("FusedConv", operands, [f"y{i}"], activation=name, pads=[1, 1, 1, 1], **extra))
+        outputs[f"y{i}"] = "float32"
+    save(root, "fused-conv", nodes, [{"x": rand(2, 3, 7, 6), "z": rand(2, 4, 7, 6)}], constants, outputs)
+
+
+def fused_gemm(root):
+    ways = [("Relu", {}), ("LeakyRelu", {"activation_alpha": 0.2}), ("Elu", {"activation_alpha": 0.7}), ("Softsign", {}), ("Softplus", {})]
+    nodes, constants, outputs = [], {"b": rand(6, 5), "c": rand(5)}, {}
+    for i, (name, extra) in enumerate(ways):
+        nodes.append(node("FusedGemm", ["a", "b", "c"], [f"y{i}"], activation=name, **extra))
+        outputs[f"y{i}"] = "float32"
+    save(root, "fused-gemm", nodes, [{"a": rand(3, 6)}], constants, outputs)
+
+
+def embed_norm(root):
+    constants = {"words": rand(30, 8), "places": rand(9, 8), "kinds": rand(2, 8), "gamma": rand(8), "beta": rand(8)}
+    ids, kinds = rng.integers(0, 30, (2, 6)).astype(numpy.int32), rng.integers(0, 2, (2, 6)).astype(numpy.int32)
+    mask = numpy.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 0]], numpy.int32)
+    nodes = [node("EmbedLayerNormalization", ["ids", "kinds", "words", "places", "kinds_", "gamma", "beta", "mask"], ["y", "index", "sum"]),
+             node("EmbedLayerNormalization", ["ids", "", "words", "places", "", "gamma", "beta"], ["y2", "index2"])]
+    constants["kinds_"] = constants.pop("kinds")
+    save(root, "embed-norm", nodes, [{"ids": ids, "kinds": kinds, "mask": mask}], constants,
+         {"y": "float32", "index": "int32", "sum": "float32", "y2": "float32", "index2": "int32"})
+
+
+def gather_blocks(root):
+    bytes_ = rng.integers(0, 256, (20, 16)).astype(numpy.uint8)
+    constants = {"eight": rng.integers(0, 256, (20, 32)).astype(numpy.uint8), "four": bytes_,
+                 "s": rand(20, 2), "z4": rng.integers(0, 256, (20, 1)).astype(numpy.uint8), "z8": rng.integers(0, 256, (20, 2)).astype(numpy.uint8),
+                 "wide": rand(3, 1, 5)}
+    nibbles = rng.integers(0, 16, (3, 16, 5))
+    constants["deep"] = helper.make_tensor("deep", TensorProto.UINT4, (3, 16, 5), nibbles.flatten())
+    nodes = [node("GatherBlockQuantized", ["four", "at", "s"], ["y0"], bits=4, block_size=16, quantize_axis=1),
+             node("GatherBlockQuantized", ["four", "at", "s", "z4"], ["y1"], bits=4, block_size=16, quantize_axis=1),
+             node("GatherBlockQuantized", ["eight", "at", "s", "z8"], ["y2"], bits=8, block_size=16, quantize_axis=1),
+             node("GatherBlockQuantized", ["deep", "at2", "wide"], ["y3"], block_size=16, quantize_axis=1, gather_axis=0)]
+    save(root, "gather-blocks", nodes, [{"at": rng.integers(0, 20, (2, 3)), "at2": numpy.array([2, 0], numpy.int64)}], constants,
+         {f"y{i}": "float32" for i in range(4)})
+
+
+def group_query(root, name, extra, inputs=(), constants=None, bias=False, steps=((0, 5, 0), (6, 1, 6)), capacity=0, outputs=("y", "key", "value")):
+    """Steps of grouped attention of four heads of queries over two of keys, with places turned: for each how many rows the cache holds, how
+    many are new, and how many there were before; a prompt and a token if nothing else is said."""
+    heads, kv, size, places = 4, 2, 16, 64
+    turn = numpy.outer(numpy.arange(places), 10000 ** (-numpy.arange(size // 2) / (size // 2)))
+    constants = {"cos": numpy.cos(turn).astype(numpy.float32), "sin": numpy.sin(turn).astype(numpy.float32)} | (constants or {})
+    operands = ["x", "", "", "past_key", "past_value", "last", "total", "cos", "sin", "", "bias" if bias else "", *inputs]
+    attributes = {"num_heads": heads, "kv_num_heads": kv, "do_rotary": 1} | extra
+    session_nodes = [node("GroupQueryAttention", operands, ["y", "key", "value"], **attributes)]
+    width = (heads + 2 * kv) * size
+
+    batch = 1 if capacity else 2
+
+    def step(past, rows, first):
+        key, value = (numpy.zeros((batch, kv, capacity or past, size), numpy.float32) for _ in range(2))
+        key[:, :, :past], value[:, :, :past] = rand(batch, kv, past, size), rand(batch, kv, past, size)
+        feeds = {"x": rand(batch, rows, width), "past_key": key, "past_value": value,
+                 "last": numpy.full((batch,), first + rows - 1, numpy.int32), "total": numpy.array(first + rows, numpy.int32)}
+        if bias:
+            feeds["bias"] = rand(1, 1, rows, first + rows)
+        return feeds
+
+    sets = [step(*s) for s in steps]
+    axes = {"x": ["batch", "rows", width], "past_key": ["batch", kv, "past", "size"], "past_value": ["batch", kv, "past", "size"], "last": ["batch"]}
+    if bias:
+        axes["bias"] = [1, 1, "rows", "keys"]
+    save(root, name, session_nodes, sets, constants, {k: "float32" for k in outputs}, axes)
+
+
+def experts(root):
+    nodes, constants, outputs = [], {}, {}
+    width, inner, count = 8, 6, 4
+    ways = [("relu", 1, {"k": 2, "normalize_routing_weights": 1}), ("gelu", 1, {"k": 1}), ("silu", 1, {"k": 3}),
+            ("swiglu", 2, {"k": 2, "normalize_routing_weights": 1, "swiglu_fusion": 1, "activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 1.5})]
+    for i, (name, parts, extra) in enumerate(ways):
+        constants |= {f"a{i}": rand(count, parts * inner, width), f"c{i}": rand(count, parts * inner), f"b{i}": rand(count, width, inner), f"d{i}": rand(count, width)}
+        nodes.append(node("MoE", ["x", "r", f"a{i}", f"c{i}", f"b{i}", f"d{i}"], [f"y{i}"], activation_type=name, **extra))
+        outputs[f"y{i}"] = "float32"
+    save(root, "experts", nodes, [{"x": rand(7, width), "r": rand(7, count)}], constants, outputs)
+
+
+def quantised_experts(root):
+    nodes, constants, outputs = [], {}, {}
+    width, inner, count = 32, 16, 4
+    ways = [(4, 16, "swiglu", 2, {"swiglu_fusion": 1, "activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 2.0}),
+            (4, 0, "silu", 1, {}), (8, 0, "relu", 1, {}), (4, 16, "gelu", 1, {})]
+    for i, (bits, block, kind, parts, extra) in enumerate(ways):
+        operands = ["x", "r"] + [""] * 11
+        for at, name, out, inside in ((2, f"a{i}", parts * inner, width), (5, f"b{i}", width, inner)):
+            constants[name] = rng.integers(0, 256, (count, out, inside * bits // 8)).astype(numpy.uint8)
+            constants["s" + name] = (0.02 + 0.1 * rng.random((count, out, inside // block) if block else (count, out))).astype(numpy.float32) / (1 if bits == 4 else 16)
+            constants["c" + name] = rand(count, out)
+            operands[at:at + 3] = [name, "s" + name, "c" + name]
+        if i == 3:
+            constants |= {f"z{k}": rng.integers(0, 256, shape).astype(numpy.uint8) for k, shape in enumerate([(count, inner, 1), (count, width, 1)])}
+            operands[11:13] = ["z0", "z1"]
+        extra |= {"block_size": block} if block else {}
+        nodes.append(node("QMoE", operands, [f"y{i}"], activation_type=kind, k=2, normalize_routing_weights=1, expert_weight_bits=bits, **extra))
+        outputs[f"y{i}"] = "float32"
+    save(root, "experts-quantised", nodes, [{"x": rand(2, 3, width), "r": rand(6, count)}], constants, outputs)
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    fused_conv(root)
+    fused_gemm(root)
+    embed_norm(root)
+    gather_blocks(root)
+    group_query(root, "group-query", {})
+    group_query(root, "group-query-bias", {"local_window_size": 4}, bias=True)
+    group_query(root, "group-query-sink", {}, ["sink"], {"sink": rand(4)})
+    group_query(root, "group-query-smooth", {"smooth_softmax": 1, "softcap": 3.0})
+    window = {"sliding_window_cache": 1, "local_window_size": 4}
+    group_query(root, "group-query-window", window, capacity=8, steps=((0, 5, 0), (5, 1, 5), (8, 1, 8), (4, 1, 9), (6, 7, 11)), outputs=["y"])
+    group_query(root, "group-query-window-cache", window, capacity=8, steps=((3, 5, 3), (4, 4, 9), (8, 5, 13)))  # the cache is full then
+    experts(root)
+    quantised_experts(root)
+
+
+if __name__ == "__main__":
+    main()
