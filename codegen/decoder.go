@@ -62,13 +62,13 @@ func findDecoding(g *ir.Graph) *decoding {
 
 // pairCaches finds inputs and outputs that differ in one axis, which the output has longer by the number of tokens.
 func (d *decoding) pairCaches(g *ir.Graph, ids *ir.Value) {
-	used := map[int]bool{}
+	used, totals := map[int]bool{}, masked(g, ids)
 	for i, v := range g.Inputs {
 		if !v.Elem.Float() || len(v.Shape) < 3 {
 			continue
 		}
 		for k, w := range g.Outputs {
-			if axis := grows(v, w, ids.Shape[1]); axis > 0 && !used[k] && (len(d.past) == 0 || axis == d.axis) {
+			if axis := grows(v, w, ids.Shape[1], totals); axis > 0 && !used[k] && (len(d.past) == 0 || axis == d.axis) {
 				used[k] = true
 				d.past, d.present, d.axis = append(d.past, i), append(d.present, k), axis
 				break
@@ -77,8 +77,18 @@ func (d *decoding) pairCaches(g *ir.Graph, ids *ir.Value) {
 	}
 }
 
-// grows is the axis along which w is longer than v by n, or may be; 0 if there is none.
-func grows(v, w *ir.Value, n sym.Dim) int {
+// masked are the lengths of what may be masks: of past and new tokens together.
+func masked(g *ir.Graph, ids *ir.Value) (totals []sym.Dim) {
+	for _, v := range g.Inputs {
+		if v.Elem.Integer() && len(v.Shape) == 2 && v.Shape[0] == ids.Shape[0] && v.Shape[1] != ids.Shape[1] {
+			totals = append(totals, v.Shape[1])
+		}
+	}
+	return totals
+}
+
+// grows is the axis along which w is longer than v by n, or is as long as a mask of all tokens where that is longer; 0 if there is none.
+func grows(v, w *ir.Value, n sym.Dim, totals []sym.Dim) int {
 	if v.Elem != w.Elem || len(v.Shape) != len(w.Shape) {
 		return 0
 	}
@@ -92,10 +102,15 @@ func grows(v, w *ir.Value, n sym.Dim) int {
 		}
 		axis = a
 	}
-	if axis > 0 && w.Shape[axis] != v.Shape[axis].Add(n) {
-		return 0
+	if axis == 0 || w.Shape[axis] == v.Shape[axis].Add(n) {
+		return axis
 	}
-	return axis
+	for _, t := range totals {
+		if w.Shape[axis] == v.Shape[axis].Max(t) {
+			return axis
+		}
+	}
+	return 0
 }
 
 // tableRows maps inputs that pick rows of constant tables, alone or after a conversion, to the most rows of such a table.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mmc/driver"
@@ -57,6 +58,22 @@ func TestGenerateSums(t *testing.T) {
 		if i == 0 {
 			first = got
 		}
+	}
+}
+
+// TestGenerateGrouped generates with a decoder whose caches are as long as its mask says, as those of ONNX Runtime's model builder are, what
+// ONNX Runtime does.
+func TestGenerateGrouped(t *testing.T) {
+	data, err := os.ReadFile("contrib/decoder/tokens.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, want, _ := strings.Cut(strings.TrimSpace(string(data)), "\n")
+	var got tokens
+	s := suite(t, []*driver.Compiled{compile(t, "contrib/decoder/model.onnx")})
+	runProgram(t, s, 0, &got, "generate", "--json", "--max", "24", "--tokens", prompt)
+	if len(got.Results) != 1 || fmt.Sprint(got.Results[0].Tokens) != fmt.Sprint(numbers(want)) {
+		t.Errorf("%s gives %+v, want %s", prompt, got.Results, want)
 	}
 }
 

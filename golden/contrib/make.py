@@ -13,7 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-rng = numpy.random.default_rng(0)
+rng = None  # main makes one for each model
+WINDOW = {"sliding_window_cache": 1, "local_window_size": 4}
 TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8}
 
 
@@ -123,6 +124,33 @@ def group_query(root, name, extra, inputs=(), constants=None, bias=False, steps=
     save(root, name, session_nodes, sets, constants, {k: "float32" for k in outputs}, axes)
 
 
+def decoder(root):
+    """A decoder as ONNX Runtime's model builder writes them: the lengths of sequences come from the mask, and all there is of the places.
+    tokens.txt holds a prompt and what follows it greedily."""
+    heads, kv, size, words, places = 4, 2, 16, 40, 64
+    width, turn = heads * size, numpy.outer(numpy.arange(places), 10000 ** (-numpy.arange(size // 2) / (size // 2)))
+    constants = {"words": rand(words, width), "qkv": rand(width, (heads + 2 * kv) * size) / 8, "out": rand(width, width) / 4, "head": rand(width, words),
+                 "gamma": rand(width) ** 2, "cos": numpy.cos(turn).astype(numpy.float32), "sin": numpy.sin(turn).astype(numpy.float32),
+                 "one": numpy.array([1]), "axis": numpy.array(1)}
+    plain = helper.make_node
+    nodes = [plain("ReduceSum", ["mask", "one"], ["count"], keepdims=0), plain("Sub", ["count", "one"], ["last"]), plain("Cast", ["last"], ["last32"], to=TensorProto.INT32),
+             plain("Shape", ["mask"], ["shape"]), plain("Gather", ["shape", "axis"], ["total"]), plain("Cast", ["total"], ["total32"], to=TensorProto.INT32),
+             plain("Gather", ["words", "ids"], ["x"]), plain("SimplifiedLayerNormalization", ["x", "gamma"], ["n"], epsilon=1e-6), plain("MatMul", ["n", "qkv"], ["packed"]),
+             node("GroupQueryAttention", ["packed", "", "", "past_key", "past_value", "last32", "total32", "cos", "sin"], ["y", "key", "value"], num_heads=heads, kv_num_heads=kv, do_rotary=1),
+             plain("MatMul", ["y", "out"], ["z"]), node("SkipSimplifiedLayerNormalization", ["x", "z", "gamma"], ["m"], epsilon=1e-6), plain("MatMul", ["m", "head"], ["logits"])]
+    cache = numpy.zeros((1, kv, 0, size), numpy.float32)
+    first = {"ids": numpy.array([[3, 1, 4, 1, 5]]), "mask": numpy.ones((1, 5), numpy.int64), "past_key": cache, "past_value": cache}
+    axes = {"ids": ["batch", "rows"], "mask": ["batch", "total"], "past_key": ["batch", kv, "past", "size"], "past_value": ["batch", kv, "past", "size"]}
+    save(root, "decoder", nodes, [first], constants, {"logits": "float32", "key": "float32", "value": "float32"}, axes)
+    session, feeds, tokens = onnxruntime.InferenceSession(str(root / "decoder" / "model.onnx"), providers=["CPUExecutionProvider"]), first, []
+    for _ in range(24):
+        logits, key, value = session.run(["logits", "key", "value"], feeds)
+        tokens.append(int(logits[0, -1].argmax()))
+        feeds = {"ids": numpy.array([tokens[-1:]]), "mask": numpy.ones((1, key.shape[2] + 1), numpy.int64), "past_key": key, "past_value": value}
+    lines = [",".join(map(str, t)) for t in ([int(t) for t in first["ids"][0]], tokens)]
+    (root / "decoder" / "tokens.txt").write_text("\n".join(lines) + "\n")
+
+
 def experts(root):
     nodes, constants, outputs = [], {}, {}
     width, inner, count = 8, 6, 4
@@ -156,21 +184,28 @@ def quantised_experts(root):
     save(root, "experts-quantised", nodes, [{"x": rand(2, 3, width), "r": rand(6, count)}], constants, outputs)
 
 
+MODELS = [  # add at the end: a model's place is its seed
+    fused_conv,
+    fused_gemm,
+    embed_norm,
+    gather_blocks,
+    lambda root: group_query(root, "group-query", {}),
+    lambda root: group_query(root, "group-query-bias", {"local_window_size": 4}, bias=True),
+    lambda root: group_query(root, "group-query-sink", {}, ["sink"], {"sink": rand(4)}),
+    lambda root: group_query(root, "group-query-smooth", {"smooth_softmax": 1, "softcap": 3.0}),
+    lambda root: group_query(root, "group-query-window", WINDOW, capacity=8, steps=((0, 5, 0), (5, 1, 5), (8, 1, 8), (4, 1, 9), (6, 7, 11)), outputs=["y"]),
+    lambda root: group_query(root, "group-query-window-cache", WINDOW, capacity=8, steps=((3, 5, 3), (4, 4, 9), (8, 5, 13))),  # full afterwards
+    decoder,
+    experts,
+    quantised_experts,
+]
+
+
 def main():
-    root = pathlib.Path(sys.argv[1])
-    fused_conv(root)
-    fused_gemm(root)
-    embed_norm(root)
-    gather_blocks(root)
-    group_query(root, "group-query", {})
-    group_query(root, "group-query-bias", {"local_window_size": 4}, bias=True)
-    group_query(root, "group-query-sink", {}, ["sink"], {"sink": rand(4)})
-    group_query(root, "group-query-smooth", {"smooth_softmax": 1, "softcap": 3.0})
-    window = {"sliding_window_cache": 1, "local_window_size": 4}
-    group_query(root, "group-query-window", window, capacity=8, steps=((0, 5, 0), (5, 1, 5), (8, 1, 8), (4, 1, 9), (6, 7, 11)), outputs=["y"])
-    group_query(root, "group-query-window-cache", window, capacity=8, steps=((3, 5, 3), (4, 4, 9), (8, 5, 13)))  # the cache is full then
-    experts(root)
-    quantised_experts(root)
+    global rng
+    for seed, make in enumerate(MODELS):
+        rng = numpy.random.default_rng(seed)
+        make(pathlib.Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
