@@ -50,9 +50,9 @@ type Import struct {
 	Out    []*Value                 // set by Return
 }
 
-// Value is input i, or nil if it is absent.
+// Value is input i, or nil if it is absent, as every one below 0 is.
 func (c *Import) Value(i int) *Value {
-	if i < len(c.Inputs) {
+	if i >= 0 && i < len(c.Inputs) {
 		return c.Inputs[i]
 	}
 	return nil

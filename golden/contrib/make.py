@@ -184,6 +184,24 @@ def quantised_experts(root):
     save(root, "experts-quantised", nodes, [{"x": rand(2, 3, width), "r": rand(6, count)}], constants, outputs)
 
 
+def quantised_attention(root):
+    width, heads, rows = 16, 2, 5
+    byte, small = lambda *shape: rng.integers(0, 256, shape).astype(numpy.uint8), lambda *shape: rng.integers(-127, 128, shape).astype(numpy.int8)
+    number = lambda x, kind=numpy.float32: numpy.array(x, kind)
+    constants = {"w": small(width, 3 * width), "bias": rand(3 * width), "xs": number(0.02), "ws": number(0.004), "xz": number(121, numpy.uint8), "wz": number(0, numpy.int8),
+                 "each": (0.002 + 0.004 * rng.random(3 * width)).astype(numpy.float32), "eachz": numpy.zeros(3 * width, numpy.int8),
+                 "words": byte(30, width), "places": byte(9, width), "kinds": byte(2, width), "gamma": byte(width), "beta": byte(width)}
+    constants |= {"s" + k: number(0.01 + 0.02 * rng.random()) for k in ("words", "places", "kinds", "gamma", "beta")}
+    constants |= {"z" + k: number(rng.integers(100, 150), numpy.uint8) for k in ("words", "places", "kinds", "gamma", "beta")}
+    tables = ["words", "places", "kinds", "gamma", "beta"]
+    nodes = [node("QAttention", ["x", "w", "bias", "xs", "ws", "mask", "xz", "wz"], ["y0"], num_heads=heads),
+             node("QAttention", ["x", "w", "bias", "xs", "each", "", "xz", "eachz"], ["y1"], num_heads=heads, unidirectional=1),
+             node("QEmbedLayerNormalization", ["ids", "segments", *tables, "tokens"] + ["s" + k for k in tables] + ["z" + k for k in tables], ["y2", "count"])]
+    feeds = {"x": byte(2, rows, width), "mask": numpy.array([5, 3], numpy.int32), "ids": rng.integers(0, 30, (2, 6)).astype(numpy.int32),
+             "segments": rng.integers(0, 2, (2, 6)).astype(numpy.int32), "tokens": numpy.array([[1] * 6, [1] * 4 + [0] * 2], numpy.int32)}
+    save(root, "attention-quantised", nodes, [feeds], constants, {"y0": "float32", "y1": "float32", "y2": "float32", "count": "int32"})
+
+
 MODELS = [  # add at the end: a model's place is its seed
     fused_conv,
     fused_gemm,
@@ -198,6 +216,7 @@ MODELS = [  # add at the end: a model's place is its seed
     decoder,
     experts,
     quantised_experts,
+    quantised_attention,
 ]
 
 

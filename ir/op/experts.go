@@ -20,7 +20,7 @@ func init() {
 // experts is a mixture being read: layers first, second and third give the weights [in, out] of an expert and its bias or nil.
 type experts struct {
 	*builder
-	count, width         int64
+	weights              []int // the numbers of the inputs that hold weights and biases of all experts
 	first, second, third func(e int64) (w, bias *ir.Value)
 }
 
@@ -28,9 +28,9 @@ type experts struct {
 // [experts, out] of the first layer, the second and, perhaps, one whose result multiplies the first's.
 func readMoE(c *ir.Import) error {
 	m := &experts{builder: &builder{c: c}}
-	m.first, m.second = m.stacked(m.need(2), c.Value(3)), m.stacked(m.need(4), c.Value(5))
+	m.first, m.second = m.stacked(m.need(2), 2, 3), m.stacked(m.need(4), 4, 5)
 	if w := c.Value(6); w != nil {
-		m.third = m.stacked(w, c.Value(7))
+		m.third = m.stacked(w, 6, 7)
 	}
 	return m.read(nil)
 }
@@ -47,7 +47,7 @@ func readQMoE(c *ir.Import) error {
 		if m.err != nil {
 			return nil
 		}
-		return m.stacked(m.unpacked(w, i+1, 11+(i-2)/3, c.Int(name+"_expert_weight_bits", c.Int("expert_weight_bits", 4))), c.Value(i+2))
+		return m.stacked(m.unpacked(w, i+1, 11+(i-2)/3, c.Int(name+"_expert_weight_bits", c.Int("expert_weight_bits", 4))), i, i+2)
 	}
 	m.first, m.second = layer(2, "fc1"), layer(5, "fc2")
 	if c.Value(8) != nil {
@@ -62,7 +62,7 @@ func (m *experts) unpacked(w *ir.Value, scales, zeros int, bits int64) *ir.Value
 	if m.err != nil {
 		return nil
 	}
-	if w.Const == nil || s.Const == nil || z != nil && z.Const == nil || bits != 2 && bits != 4 && bits != 8 {
+	if len(w.Shape) != 3 || w.Const == nil || s.Const == nil || z != nil && z.Const == nil || bits != 2 && bits != 4 && bits != 8 {
 		return m.fail(ir.NotSupported("QMoE of %d bits, or of weights that are not constant", bits))
 	}
 	t := &quantTable{data: w.Const, scales: s.Const, along: len(w.Shape) - 1, block: m.c.Int("block_size", 0), bits: bits, per: 8 / bits,
@@ -80,16 +80,28 @@ func (m *experts) unpacked(w *ir.Value, scales, zeros int, bits int64) *ir.Value
 	return ir.ConstValue(w.Name, t.values())
 }
 
-// stacked gives the layers of weights [experts, out, in] and biases [experts, out].
-func (m *experts) stacked(w, bias *ir.Value) func(e int64) (*ir.Value, *ir.Value) {
+// maxExperts bounds how many layers one node becomes.
+const maxExperts = 1 << 10
+
+// stacked gives the layers of weights w [experts, out, in], which input at holds, and of biases [experts, out], another input's if it is there.
+func (m *experts) stacked(w *ir.Value, at, biases int) func(e int64) (*ir.Value, *ir.Value) {
 	if m.err != nil {
 		return nil
+	}
+	bias := m.c.Value(biases)
+	m.weights = append(m.weights, at)
+	if bias != nil {
+		m.weights = append(m.weights, biases)
 	}
 	if len(w.Shape) != 3 || w.Const == nil || w.Elem != loop.F32 || bias != nil && len(bias.Shape) != 2 {
 		m.fail(ir.NotSupported("experts whose weights are %v of shape %v, or not constant", w.Elem, w.Shape))
 		return nil
 	}
-	out, in := w.Const.Shape[1], w.Const.Shape[2]
+	count, out, in := w.Const.Shape[0], w.Const.Shape[1], w.Const.Shape[2]
+	if count > maxExperts || out < 1 || in < 1 {
+		m.fail(ir.NotSupported("%d experts of %d columns and %d rows", count, out, in))
+		return nil
+	}
 	return func(e int64) (*ir.Value, *ir.Value) {
 		t := ir.NewTensor(loop.F32, in, out)
 		from, to := ir.Slice[float32](w.Const)[e*out*in:], ir.Slice[float32](t)
@@ -114,8 +126,10 @@ func (m *experts) read(weigh *ir.Value) error {
 	if rank := len(x.Shape); rank < 2 || len(scores.Shape) != 2 || !known || m.c.Int("use_sparse_mixer", 0) != 0 || m.c.Int("swiglu_limit_after_activation", 0) != 0 {
 		return ir.NotSupported("experts for an input of rank %d and scores %v, or with a sparse mixer", rank, scores.Shape)
 	}
-	if most := m.c.Inputs[2].Shape[0]; !most.Is(count) {
-		return fmt.Errorf("scores for %d experts of %v", count, most)
+	for _, i := range m.weights {
+		if n := m.c.Inputs[i].Shape[0]; !n.Is(count) {
+			return fmt.Errorf("scores for %d experts, input %d has %v", count, i, n)
+		}
 	}
 	rows := m.reshape(x, dims(scores.Shape[0], x.Shape[len(x.Shape)-1]))
 	share := m.shares(scores, weigh, count)

@@ -81,6 +81,9 @@ func (t *quantTable) shape() []int64 {
 }
 
 func (t *quantTable) check() error {
+	if t.per > 1 && (t.data.Elem != loop.U8 || t.zeros != nil && t.zeros.Elem != loop.U8) {
+		return fmt.Errorf("%d bits packed in %v", t.bits, t.data.Elem)
+	}
 	shape := t.shape()
 	if t.block < 1 || len(t.scales.Shape) != len(shape) {
 		return fmt.Errorf("blocks of %d, scales %v for data %v", t.block, t.scales.Shape, shape)

@@ -26,15 +26,23 @@ func readPackedAttention(c *ir.Import) error {
 	if heads < 1 || len(x.Shape) != 3 || len(w.Shape) != 2 || c.Int("do_rotary", 0) != 0 {
 		return ir.NotSupported("Attention with %d heads, an input of rank %d, or a rotation", heads, len(x.Shape))
 	}
-	y := b.do(MatMul, nil, x, w)
-	if bias := c.Value(2); bias != nil {
+	return b.packed(b.do(MatMul, nil, x, w), w.Shape[1], heads, packedInputs{bias: 2, mask: 3, past: 4, scores: 5})
+}
+
+// packedInputs are the numbers of an attention's inputs: the bias of queries, keys and values, the mask, the cache and a bias of the scores.
+type packedInputs struct{ bias, mask, past, scores int }
+
+// packed is attention with queries, keys and values side by side, y [batch, rows, width].
+func (b *builder) packed(y *ir.Value, width sym.Dim, heads int64, in packedInputs) error {
+	c := b.c
+	if bias := c.Value(in.bias); bias != nil {
 		y = b.add(y, bias)
 	}
 	sizes, ok := c.Ints("qkv_hidden_sizes")
-	if third, whole := w.Shape[1].Div(sym.Const(3)); !ok {
+	if third, whole := width.Div(sym.Const(3)); !ok {
 		n, known := third.Const()
 		if !whole || !known {
-			return ir.NotSupported("Attention with weights %v", w.Shape)
+			return ir.NotSupported("Attention with weights of %v columns", width)
 		}
 		sizes = []int64{n, n, n}
 	}
@@ -48,7 +56,7 @@ func readPackedAttention(c *ir.Import) error {
 		at += n
 	}
 	a := attend{q: parts[0], k: parts[1], v: parts[2], scale: c.Float("scale", 0), causal: c.Int("unidirectional", 0) != 0, scores: -1, before: sym.Const(0)}
-	if past := c.Value(4); past != nil {
+	if past := c.Value(in.past); past != nil {
 		if len(past.Shape) != 5 {
 			return fmt.Errorf("a cache of rank %d", len(past.Shape))
 		}
@@ -60,7 +68,7 @@ func readPackedAttention(c *ir.Import) error {
 	if b.err != nil {
 		return b.err
 	}
-	a.mask = b.scoreMask(c.Value(3), c.Value(5), a.k.Shape[0], a.k.Shape[2])
+	a.mask = b.scoreMask(c.Value(in.mask), c.Value(in.scores), a.k.Shape[0], a.k.Shape[2])
 	out, _ := b.attend(a)
 	if c.NumOut < 2 {
 		return b.done(b.joined(out))
