@@ -164,6 +164,44 @@ func TestMutated(t *testing.T) {
 	}
 }
 
+// TestOtherInputs gives every node of the models of com.microsoft's operators, in the place of each of its inputs, none and others of the
+// graph.
+func TestOtherInputs(t *testing.T) {
+	files, err := filepath.Glob("contrib/*/model.onnx")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no models: %v", err)
+	}
+	rng := rand.New(rand.NewSource(1))
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &onnxpb.ModelProto{}
+		if err := m.Unmarshal(data); err != nil {
+			t.Fatal(err)
+		}
+		others := []string{""}
+		for _, x := range m.Graph.Initializer {
+			others = append(others, x.Name)
+		}
+		for _, x := range m.Graph.Input {
+			others = append(others, x.Name)
+		}
+		for _, n := range m.Graph.Node {
+			for i, was := range n.Input {
+				for _, k := range rng.Perm(len(others))[:min(4, len(others))] {
+					n.Input[i] = others[k]
+					mustBeTyped(t, fmt.Sprintf("%s: input %d of %s is %q", file, i, n.OpType, others[k]), marshal(t, m))
+				}
+				n.Input[i] = ""
+				mustBeTyped(t, fmt.Sprintf("%s: input %d of %s is missing", file, i, n.OpType), marshal(t, m))
+				n.Input[i] = was
+			}
+		}
+	}
+}
+
 // TestNested wraps a graph in an attribute in a node in a graph, a hundred thousand deep.
 func TestNested(t *testing.T) {
 	wrap := func(field byte, body []byte) []byte {

@@ -39,6 +39,9 @@ func inferNorm(n *ir.Node, terms int) error {
 	if len(x.Shape) == 0 {
 		return fmt.Errorf("the input is a scalar")
 	}
+	if extra := len(n.In) - terms; extra < 1 || extra > 2 {
+		return fmt.Errorf("%d parameters, want a factor and perhaps a bias", extra)
+	}
 	for _, v := range n.In[1:terms] {
 		if v.Elem != x.Elem || !ir.SameShape(v.Shape, x.Shape) {
 			return fmt.Errorf("terms of shapes %v and %v", x.Shape, v.Shape)

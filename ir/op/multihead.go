@@ -315,6 +315,9 @@ func (g *groupQuery) turn(batch, rows sym.Dim) {
 		ids = g.expand(g.add(g.reshape(g.iota(0, rows), dims(1, rows)), g.reshape(g.start, dims(batch, 1))), dims(batch, rows))
 	}
 	cos, sin := g.do(Gather, GatherAttr{}, g.need(7), ids), g.do(Gather, GatherAttr{}, g.need(8), ids)
+	if g.err == nil && (len(cos.Shape) != 3 || !ir.SameShape(sin.Shape, cos.Shape)) {
+		g.fail(fmt.Errorf("cosines %v and sines %v of the places", cos.Shape, sin.Shape))
+	}
 	if g.err != nil {
 		return
 	}

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -58,6 +60,9 @@ func readEmbedNorm(c *ir.Import) error {
 	positions, err := c.Need(3)
 	if err != nil {
 		return err
+	}
+	if len(words.Shape) != 2 || len(positions.Shape) != 2 {
+		return fmt.Errorf("tables of words %v and positions %v, want two axes", words.Shape, positions.Shape)
 	}
 	sum, err := c.Emit1(Gather, GatherAttr{}, words, ids)
 	if err != nil {
