@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -31,7 +33,7 @@ func (b *builder) reshape(v *ir.Value, shape []sym.Dim) *ir.Value {
 
 // part is count elements of the last axis from start on.
 func (b *builder) part(v *ir.Value, start, count, step int64) *ir.Value {
-	if b.err != nil {
+	if !b.hasAxis(v, 0) {
 		return nil
 	}
 	return b.do(Slice, alongAxis(v.Shape, len(v.Shape)-1, sym.Const(start), sym.Const(count), step), v)
@@ -93,12 +95,20 @@ func (b *builder) reduce(v *ir.Value, kind string, keep bool, axes ...int64) *ir
 
 // slice takes count elements of an axis from start on.
 func (b *builder) slice(v *ir.Value, axis int, start, count sym.Dim) *ir.Value {
-	if b.err != nil {
+	if !b.hasAxis(v, axis) {
 		return nil
 	}
 	at := alongAxis(v.Shape, axis, start, count, 1)
 	v, b.err = slice(b.c, v, at.Starts.List(), at.Sizes.List(), at.Steps.List())
 	return v
+}
+
+// hasAxis fails unless v has that axis.
+func (b *builder) hasAxis(v *ir.Value, axis int) bool {
+	if b.err == nil && axis >= len(v.Shape) {
+		b.err = fmt.Errorf("an operand of shape %v, which has no axis %d", v.Shape, axis)
+	}
+	return b.err == nil
 }
 
 func (b *builder) concat(axis int, parts ...*ir.Value) *ir.Value {

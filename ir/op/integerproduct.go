@@ -147,6 +147,9 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	if b.err != nil {
 		return nil
 	}
+	if len(x.Shape) < 3 || len(w.Shape) != len(x.Shape) {
+		return b.fail(fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape)))
+	}
 	if zw != nil && len(zw.Shape) == 1 {
 		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}

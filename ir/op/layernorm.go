@@ -22,13 +22,21 @@ var LayerNorm = ir.NewOp("layernorm", "normalises the last axis", NormAttr{})
 var AddLayerNorm = ir.NewOp("add_layernorm", "normalises the last axis of a sum", NormAttr{})
 
 func init() {
-	LayerNorm.Infer = func(n *ir.Node) error { return inferNorm(n, 1) }
+	LayerNorm.Infer = func(n *ir.Node) error { return inferScaledNorm(n, 1) }
 	LayerNorm.Row = func(n *ir.Node) *loop.Kernel { return normRow(n, 1) }
 	AddLayerNorm.NumOut = 2
-	AddLayerNorm.Infer = func(n *ir.Node) error { return inferNorm(n, 2) }
+	AddLayerNorm.Infer = func(n *ir.Node) error { return inferScaledNorm(n, 2) }
 	AddLayerNorm.Row = func(n *ir.Node) *loop.Kernel { return normRow(n, 2) }
 	ir.FromONNX("", "LayerNormalization", 1, func(c *ir.Import) error { return readNorm(c, false) })
 	ir.FromONNX("", "RMSNormalization", 23, func(c *ir.Import) error { return readNorm(c, true) })
+}
+
+// inferScaledNorm is inferNorm for norms that are multiplied by a factor and may add a bias.
+func inferScaledNorm(n *ir.Node, terms int) error {
+	if extra := len(n.In) - terms; extra < 1 || extra > 2 {
+		return fmt.Errorf("%d parameters, want a factor and perhaps a bias", extra)
+	}
+	return inferNorm(n, terms)
 }
 
 func inferNorm(n *ir.Node, terms int) error {
@@ -38,9 +46,6 @@ func inferNorm(n *ir.Node, terms int) error {
 	}
 	if len(x.Shape) == 0 {
 		return fmt.Errorf("the input is a scalar")
-	}
-	if extra := len(n.In) - terms; extra < 1 || extra > 2 {
-		return fmt.Errorf("%d parameters, want a factor and perhaps a bias", extra)
 	}
 	for _, v := range n.In[1:terms] {
 		if v.Elem != x.Elem || !ir.SameShape(v.Shape, x.Shape) {
