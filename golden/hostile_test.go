@@ -116,7 +116,7 @@ func mustBeTyped(t *testing.T, what string, data []byte) {
 	var rej *onnx.Rejected
 	var uns *onnx.Unsupported
 	if err != nil && !errors.As(err, &rej) && !errors.As(err, &uns) {
-		t.Fatalf("%s: %v\nmodel: %x", what, err, data)
+		t.Fatalf("%s: %v\nmodel: %.2000x", what, err, data)
 	}
 	if d := time.Since(start); d > 5*time.Second {
 		t.Fatalf("%s took %v", what, d)
@@ -166,38 +166,52 @@ func TestMutated(t *testing.T) {
 
 // TestOtherInputs gives every node of the models of com.microsoft's operators, in the place of each of its inputs, none and others of the
 // graph.
-func TestOtherInputs(t *testing.T) {
-	files, err := filepath.Glob("contrib/*/model.onnx")
+func TestOtherInputs(t *testing.T) { otherInputs(t, "contrib/*/model.onnx", 4) }
+
+// TestOtherInputsOfCases does so with ONNX's own cases.
+func TestOtherInputsOfCases(t *testing.T) {
+	otherInputs(t, filepath.Join(shared(t, "onnx-backend"), "node/*/model.onnx"), 1)
+}
+
+// otherInputs puts none and so many others in the place of each input of each node of the files.
+func otherInputs(t *testing.T, pattern string, count int) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no models: %v", err)
 	}
 	rng := rand.New(rand.NewSource(1))
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &onnxpb.ModelProto{}
-		if err := m.Unmarshal(data); err != nil {
-			t.Fatal(err)
-		}
-		others := []string{""}
-		for _, x := range m.Graph.Initializer {
-			others = append(others, x.Name)
-		}
-		for _, x := range m.Graph.Input {
-			others = append(others, x.Name)
-		}
-		for _, n := range m.Graph.Node {
-			for i, was := range n.Input {
-				for _, k := range rng.Perm(len(others))[:min(4, len(others))] {
-					n.Input[i] = others[k]
-					mustBeTyped(t, fmt.Sprintf("%s: input %d of %s is %q", file, i, n.OpType, others[k]), marshal(t, m))
-				}
-				n.Input[i] = ""
-				mustBeTyped(t, fmt.Sprintf("%s: input %d of %s is missing", file, i, n.OpType), marshal(t, m))
-				n.Input[i] = was
+		otherInputsOf(t, file, rng, count)
+	}
+}
+
+func otherInputsOf(t *testing.T, file string, rng *rand.Rand, count int) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &onnxpb.ModelProto{}
+	if err := m.Unmarshal(data); err != nil {
+		t.Fatal(err)
+	}
+	var others []string
+	for _, x := range m.Graph.Initializer {
+		others = append(others, x.Name)
+	}
+	for _, x := range m.Graph.Input {
+		others = append(others, x.Name)
+	}
+	for _, n := range m.Graph.Node {
+		for i, was := range n.Input {
+			list := []string{""}
+			for _, k := range rng.Perm(len(others))[:min(count, len(others))] {
+				list = append(list, others[k])
 			}
+			for _, other := range list {
+				n.Input[i] = other
+				mustBeTyped(t, fmt.Sprintf("%s: input %d of %s is %q", file, i, n.OpType, other), marshal(t, m))
+			}
+			n.Input[i] = was
 		}
 	}
 }

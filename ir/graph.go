@@ -164,7 +164,7 @@ func (n *Node) inferDims() {
 		return
 	}
 	total, ok := sym.Product(out.Shape).Const()
-	if !ok || total > maxDims {
+	if !ok || total < 0 || total > maxDims {
 		return
 	}
 	in := make([][]sym.Dim, len(n.In))

@@ -202,6 +202,14 @@ def quantised_attention(root):
     save(root, "attention-quantised", nodes, [feeds], constants, {"y0": "float32", "y1": "float32", "y2": "float32", "count": "int32"})
 
 
+def fused_matmul(root):
+    """Products with more batch axes than a kernel takes, broadcast or not."""
+    nodes = [node("FusedMatMul", ["a", "b"], ["y0"], transB=1, alpha=0.5), helper.make_node("MatMul", ["a", "c"], ["y1"]), helper.make_node("MatMul", ["c2", "a"], ["y2"])]
+    feeds = {"a": rand(2, 3, 1, 2, 4, 5), "b": rand(2, 1, 2, 2, 3, 5), "c": rand(5, 6), "c2": rand(3, 4)}
+    axes = {"a": ["batch", 3, 1, 2, 4, 5], "b": ["batch", 1, 2, 2, 3, 5]}
+    save(root, "fused-matmul", nodes, [feeds], {}, {"y0": "float32", "y1": "float32", "y2": "float32"}, axes)
+
+
 MODELS = [  # add at the end: a model's place is its seed
     fused_conv,
     fused_gemm,
@@ -217,6 +225,7 @@ MODELS = [  # add at the end: a model's place is its seed
     experts,
     quantised_experts,
     quantised_attention,
+    fused_matmul,
 ]
 
 

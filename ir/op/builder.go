@@ -61,6 +61,14 @@ func (b *builder) need(i int) *ir.Value {
 	return v
 }
 
+// needFirst are the inputs of the node being read, of which the first n must be there.
+func (b *builder) needFirst(n int) []*ir.Value {
+	for i := range n {
+		b.need(i)
+	}
+	return b.c.Inputs
+}
+
 func (b *builder) cast(v *ir.Value, to loop.Elem) *ir.Value {
 	if b.err != nil {
 		return nil

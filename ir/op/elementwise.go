@@ -20,6 +20,9 @@ func arithmetic(v *ir.Value) error {
 func sameAsFirst(n *ir.Node) error {
 	shapes := make([][]sym.Dim, len(n.In))
 	for i, v := range n.In {
+		if v == nil {
+			return fmt.Errorf("operand %d is missing", i)
+		}
 		if err := arithmetic(v); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func readFusedMatMul(c *ir.Import) error {
 			return err
 		}
 	}
-	y, err := c.Emit1(MatMul, nil, operands...)
+	y, err := product(c, operands[0], operands[1])
 	if err != nil {
 		return err
 	}

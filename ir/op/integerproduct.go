@@ -200,10 +200,11 @@ func readConvInteger(c *ir.Import) error {
 }
 
 func readQLinearConv(c *ir.Import) error {
-	if len(c.Inputs) < 8 {
-		return fmt.Errorf("%d inputs, want 8 or 9", len(c.Inputs))
+	b := &builder{c: c}
+	in := b.needFirst(8)
+	if b.err != nil {
+		return b.err
 	}
-	b, in := &builder{c: c}, c.Inputs
 	acc := b.convolved(in[0], b.single(in[2]), in[3], b.single(in[5]))
 	if b.err != nil {
 		return b.err
@@ -224,10 +225,11 @@ func readQLinearConv(c *ir.Import) error {
 // readQGemm is com.microsoft's: A, its scale and zero, B, its scale and zero, C of i32, and the result's scale and zero, without which it
 // is f32.
 func readQGemm(c *ir.Import) error {
-	if len(c.Inputs) < 6 {
-		return fmt.Errorf("%d inputs, want at least 6", len(c.Inputs))
+	b := &builder{c: c}
+	in := b.needFirst(6)
+	if b.err != nil {
+		return b.err
 	}
-	b, in := &builder{c: c}, c.Inputs
 	x, y := in[0], in[3]
 	if c.Int("transA", 0) != 0 {
 		x = b.transpose(x, 1, 0)
@@ -253,10 +255,11 @@ func readQGemm(c *ir.Import) error {
 
 // readMatMulIntegerToFloat: A, B, their scales, their zeros, a bias.
 func readMatMulIntegerToFloat(c *ir.Import) error {
-	if len(c.Inputs) < 4 {
-		return fmt.Errorf("%d inputs, want at least 4", len(c.Inputs))
+	b := &builder{c: c}
+	in := b.needFirst(4)
+	if b.err != nil {
+		return b.err
 	}
-	b, in := &builder{c: c}, c.Inputs
 	acc := b.whole(b.integers(in[0], b.single(c.Value(4)), in[1], b.single(c.Value(5))))
 	y := b.mul(acc, b.mul(b.single(b.whole(in[2])), b.single(b.whole(in[3]))))
 	if bias := c.Value(6); bias != nil {

@@ -132,8 +132,15 @@ func readMatMul(c *ir.Import) error {
 	return c.Return1(reshape(c, y, to))
 }
 
+// maxBatchAxes is how many batch axes a product of two computed operands has at most when it runs; more are made one.
+const maxBatchAxes = 3
+
 // product is the matrix product of any element type.
 func product(c *ir.Import, x, y *ir.Value) (*ir.Value, error) {
+	weights := y.Const != nil && len(y.Shape) == 2
+	if max(len(x.Shape), len(y.Shape))-2 > maxBatchAxes && min(len(x.Shape), len(y.Shape)) >= 2 && !weights {
+		return mergedProduct(c, x, y)
+	}
 	if x.Elem == loop.F32 || x.Elem != y.Elem || len(x.Shape) < 2 || len(y.Shape) < 2 {
 		return c.Emit1(MatMul, nil, x, y)
 	}
@@ -145,6 +152,28 @@ func product(c *ir.Import, x, y *ir.Value) (*ir.Value, error) {
 	x = b.expand(x, dims(batch, x.Shape[len(x.Shape)-2:]))
 	y = b.expand(y, dims(batch, y.Shape[len(y.Shape)-2:]))
 	return b.do(MatMulOther, nil, x, y), b.err
+}
+
+// mergedProduct is product with one batch axis for all.
+func mergedProduct(c *ir.Import, x, y *ir.Value) (*ir.Value, error) {
+	mx, my := x.Shape[len(x.Shape)-2:], y.Shape[len(y.Shape)-2:]
+	batch, err := ir.BroadcastShapes(x.Shape[:len(x.Shape)-2], y.Shape[:len(y.Shape)-2])
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{c: c}
+	x = b.reshape(b.expand(x, dims(batch, mx)), dims(sym.Product(batch), mx))
+	if len(y.Shape) > 2 {
+		y = b.reshape(b.expand(y, dims(batch, my)), dims(sym.Product(batch), my))
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	p, err := product(c, x, y)
+	if err != nil {
+		return nil, err
+	}
+	return reshape(c, p, dims(batch, mx[0], my[1]))
 }
 
 // readGemm reads alpha A' B' + beta C.

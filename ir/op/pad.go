@@ -48,7 +48,9 @@ func readPad(c *ir.Import) error {
 		if err != nil {
 			return err
 		}
-		v = p.axis(v, a, pads[i], pads[len(axes)+i])
+		if v = p.axis(v, a, pads[i], pads[len(axes)+i]); b.err != nil {
+			return b.err
+		}
 	}
 	return b.done(v)
 }

@@ -11,7 +11,10 @@ import (
 // Sequences are lists of values while a model is read: how long they are must be known then, and nothing of them is left in the program.
 func init() {
 	ir.FromONNX("", "SequenceEmpty", 11, func(c *ir.Import) error { return c.Return1(list(), nil) })
-	ir.FromONNX("", "SequenceConstruct", 11, func(c *ir.Import) error { return c.Return1(list(c.Inputs...), nil) })
+	ir.FromONNX("", "SequenceConstruct", 11, func(c *ir.Import) error {
+		in, err := c.NeedAll(len(c.Inputs))
+		return c.Return1(list(in...), err)
+	})
 	ir.FromONNX("", "SequenceInsert", 11, readSequenceInsert)
 	ir.FromONNX("", "SequenceErase", 11, readSequenceErase)
 	ir.FromONNX("", "SequenceAt", 11, readSequenceAt)
@@ -232,6 +235,9 @@ func readConcatFromSequence(c *ir.Import) error {
 		return err
 	}
 	for i, v := range parts {
+		if v.Sequence || axis > len(v.Shape) {
+			return fmt.Errorf("part %d has no axis %d", i, axis)
+		}
 		if fresh {
 			parts[i] = b.reshape(v, dims(v.Shape[:axis], 1, v.Shape[axis:]))
 		}
