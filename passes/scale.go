@@ -41,7 +41,7 @@ func (c *Context) columnFactors(v, w *ir.Value) []float32 {
 
 // weighted is the product with constant weights that v is, alone or with a bias of constants.
 func (c *Context) weighted(v *ir.Value) (prod *ir.Node, add *ir.Node, bias []float32) {
-	if a := by(v, op.Add); a != nil && c.Only(a.Out[0]) != nil {
+	if a := by(v, op.Add); a != nil && c.Only(a.Out[0]) != nil && len(v.Shape) > 0 {
 		for _, o := range operands(a) {
 			size := v.Shape[len(v.Shape)-1]
 			if p, _, _ := c.weighted(o[0]); p != nil && o[0] == p.Out[0] {
