@@ -16,6 +16,7 @@ var Pipeline = []Pass{
 	GELU,         //
 	SiLU,         //
 	Clamp,        //
+	Whole,        // after Clamp, which bounds what is quantised
 	Attention,    // before Linear: products of two computed operands belong to it
 	Simplify2,    // transposes that Attention has put next to others
 	Linear,       //

@@ -23,6 +23,12 @@ func init() {
 var bounds = map[loop.Elem][2]float64{loop.I8: {-128, 127}, loop.U8: {0, 255}, loop.I16: {-32768, 32767}, loop.U16: {0, 65535},
 	loop.I4: {-8, 7}, loop.U4: {0, 15}, loop.I2: {-2, 1}, loop.U2: {0, 3}}
 
+// Bounds are the least and the greatest number of an integer type of at most sixteen bits; false for other types.
+func Bounds(e loop.Elem) ([2]float64, bool) {
+	b, ok := bounds[e]
+	return b, ok
+}
+
 // scaleFor gives a scale or zero point of one entry, of one an entry of the axis, or of one a block of the axis, the shape that broadcasts
 // to x.
 func (b *builder) scaleFor(s, x *ir.Value, axis, block int64) *ir.Value {
