@@ -122,12 +122,17 @@ func RuntimeFiles(dir string) ([]File, error) {
 	return files, err
 }
 
+func (p *Plan) wanted() Wanted {
+	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" })
+	return Wanted{p.Kernels, p.Walks, bytes}
+}
+
 func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {
 	var files []File
 	byArch := map[string][]string{}
 	all := map[string]string{}
 	for _, t := range targets {
-		u, err := t.Emit(p.Kernels, p.Walks)
+		u, err := t.Emit(p.wanted())
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.ISA(), err)
 		}

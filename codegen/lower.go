@@ -24,9 +24,9 @@ type lowering struct {
 }
 
 type constKey struct {
-	data   *byte
-	shape  string
-	panels bool
+	data  *byte
+	shape string
+	pack  Packing
 }
 
 // Lower makes the plan of an optimised graph.
@@ -124,6 +124,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerPlain(n)
 	case n.Op == op.Linear:
 		l.lowerLinear(n)
+	case n.Op == op.ByteLinear:
+		l.lowerBytes(n)
 	case n.Op == op.MatMul:
 		return l.lowerMatMul(n)
 	case n.Op == op.Attention:
@@ -204,8 +206,8 @@ func (l *lowering) output(v *ir.Value) Mem {
 }
 
 // constant is the number of a constant in the weights.
-func (l *lowering) constant(v *ir.Value, panels bool) int {
-	key := constKey{shape: fmt.Sprint(v.Elem, v.Const.Shape), panels: panels}
+func (l *lowering) constant(v *ir.Value, pack Packing) int {
+	key := constKey{shape: fmt.Sprint(v.Elem, v.Const.Shape), pack: pack}
 	if len(v.Const.Data) > 0 {
 		key.data = &v.Const.Data[0]
 	}
@@ -213,7 +215,7 @@ func (l *lowering) constant(v *ir.Value, panels bool) int {
 	if !ok {
 		i = len(l.p.Consts)
 		l.consts[key] = i
-		l.p.Consts = append(l.p.Consts, Const{T: v.Const, Panels: panels})
+		l.p.Consts = append(l.p.Consts, Const{T: v.Const, Pack: pack})
 	}
 	return i
 }
@@ -401,7 +403,7 @@ func (l *lowering) linearCall(n *ir.Node) Call {
 // layer, they add the residual and take max(0, x) themselves.
 func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd bool) {
 	w, bias, res := n.In[1], n.In[2], n.In[3]
-	c.arg("W", mem(Mem{Weight, l.constant(w, true), sym.Const(0)}))
+	c.arg("W", mem(Mem{Weight, l.constant(w, Panels), sym.Const(0)}))
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
 	}

@@ -12,19 +12,17 @@ import (
 
 // Convolutions and pooling of images with the channels last.
 
-// inConv reports whether windows' rows are made inside the only Linear that reads them.
+// inConv reports whether windows' rows are made inside the only Linear or ByteLinear that reads them.
 func (l *lowering) inConv(n *ir.Node) bool {
 	if n.Op != op.Patches || len(n.In[0].Shape) > 5 {
 		return false
 	}
 	u := l.onlyReader(n.Out[0])
-	return u != nil && u.Op == op.Linear && u.In[0] == n.Out[0] && u.In[3] != n.Out[0]
+	return u != nil && (u.Op == op.Linear && u.In[3] != n.Out[0] || u.Op == op.ByteLinear && u.In[4] == nil) && u.In[0] == n.Out[0]
 }
 
 // convArgs makes a Linear's call one of a convolution.
 func (l *lowering) convArgs(c *Call, n *ir.Node) {
-	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
-	last := len(x.Shape) - 1
 	c.Method, c.Type, c.Kind = "Conv", "rt.Conv", "conv"+c.Kind[len("linear"):]
 	lin := Expr{Type: "rt.Linear"}
 	for _, f := range c.Args {
@@ -34,9 +32,15 @@ func (l *lowering) convArgs(c *Call, n *ir.Node) {
 	}
 	c.Args = nil
 	c.arg("Linear", lin)
+	l.imageArgs(c, n)
+}
+
+// imageArgs adds the image of windows' rows and where the windows are.
+func (l *lowering) imageArgs(c *Call, n *ir.Node) {
+	x, last := n.In[0], len(n.In[0].Shape)-1
 	c.arg("Batch", dim(x.Shape[0]))
 	c.arg("Channels", dim(x.Shape[last]))
-	c.windows(x.Shape[1:last], n.Out[0].Shape[1:last], a)
+	c.windows(x.Shape[1:last], n.Out[0].Shape[1:last], n.Attr.(op.Im2ColAttr))
 	c.arg("X", mem(l.buffer(x)))
 }
 

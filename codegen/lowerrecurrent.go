@@ -25,7 +25,7 @@ func (l *lowering) lowerRecurrent(n *ir.Node) {
 	c.arg("X", mem(l.buffer(x)))
 	if r.Const != nil {
 		c.arg("Panels", text("true"))
-		c.arg("R", mem(Mem{Weight, l.constant(r, true), sym.Const(0)}))
+		c.arg("R", mem(Mem{Weight, l.constant(r, Panels), sym.Const(0)}))
 	} else {
 		c.arg("R", mem(l.buffer(r)))
 		wide := r.Shape[1].CeilDiv(sym.Const(16)).Mul(sym.Const(16))

@@ -86,9 +86,18 @@ type Plan struct {
 // Const is a constant in the weights.
 type Const struct {
 	T      *ir.Tensor
-	Panels bool // packed in panels for a Linear
+	Pack   Packing
 	Offset int64
 }
+
+// Packing is how a constant is laid out.
+type Packing int
+
+const (
+	Plain      Packing = iota // as the tensor is
+	Panels                    // for a Linear
+	BytePanels                // for a Bytes
+)
 
 // Arena is the size of the arena as a formula: the sum of the slots.
 func (p *Plan) Arena() sym.Dim {

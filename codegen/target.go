@@ -30,7 +30,13 @@ type Target interface {
 	ISA() string  // as in --isa: purego, avx2, avx512, neon
 	Arch() string // GOARCH, or "" for every one
 	// Emit makes the row kernels, named row0, row1, …, the walk kernels, walk0, walk1, …, and the tile kernels.
-	Emit(rows, walks []*loop.Kernel) (*Unit, error)
+	Emit(Wanted) (*Unit, error)
+}
+
+// Wanted are the kernels that a program needs; tile kernels of f32 are always made.
+type Wanted struct {
+	Rows, Walks []*loop.Kernel
+	Bytes       bool // the tile kernels of rt.Bytes
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.

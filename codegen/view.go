@@ -134,7 +134,7 @@ func (l *lowering) view(v *ir.Value) view {
 
 func (l *lowering) viewOf(v *ir.Value) view {
 	if v.Const != nil {
-		return contiguous(Mem{Weight, l.constant(v, false), sym.Const(0)}, v.Shape)
+		return contiguous(Mem{Weight, l.constant(v, Plain), sym.Const(0)}, v.Shape)
 	}
 	n := v.Def
 	switch n.Op {

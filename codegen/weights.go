@@ -37,9 +37,13 @@ func (p *Plan) WeightBytes() int64 {
 
 // size is the number of bytes in the file. Vectors have room for whole lanes behind them: kernels may load them whole.
 func (c *Const) size() int64 {
-	if c.Panels {
+	switch c.Pack {
+	case Panels:
 		k, n := c.T.Shape[0], c.T.Shape[1]
 		return (n + 15) / 16 * 16 * k * 4
+	case BytePanels:
+		k, n := c.T.Shape[0], c.T.Shape[1]
+		return (n + 15) / 16 * 16 * ((k + 3) / 4 * 4)
 	}
 	return int64(len(c.T.Data))
 }
@@ -49,8 +53,11 @@ func (p *Plan) WriteWeights(w io.Writer) error {
 	for i := range p.Consts {
 		c := &p.Consts[i]
 		data := c.T.Data
-		if c.Panels {
+		switch c.Pack {
+		case Panels:
 			data = panels(c.T)
+		case BytePanels:
+			data = bytePanels(c.T)
 		}
 		pad := make([]byte, (int64(len(data))+align-1)/align*align-int64(len(data)))
 		if _, err := w.Write(data); err != nil {
@@ -74,6 +81,19 @@ func panels(t *ir.Tensor) []byte {
 			from := (r*n + p) * 4
 			copy(out[at:at+width], t.Data[from:])
 			at += 64
+		}
+	}
+	return out
+}
+
+// bytePanels is the matrix of i8 [k, n] as [n/16][k/4][16][4], zeros behind the last row and column.
+func bytePanels(t *ir.Tensor) []byte {
+	k, n := int(t.Shape[0]), int(t.Shape[1])
+	words := (k + 3) / 4
+	out := make([]byte, (n+15)/16*16*words*4)
+	for r := range k {
+		for c := range n {
+			out[((c/16*words+r/4)*16+c%16)*4+r%4] = t.Data[r*n+c]
 		}
 	}
 	return out

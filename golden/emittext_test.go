@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mmc/codegen"
 	"mmc/ir/loop"
 	"mmc/ir/op"
 )
@@ -13,8 +14,8 @@ import (
 // people see of the compiler.
 func TestEmittedText(t *testing.T) {
 	for _, target := range everything() {
-		u, err := target.Emit([]*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", op.AttentionAttr{Scale: 0.5, Guard: true}, true)},
-			[]*loop.Kernel{op.Taps{Kind: "dot", Places: 3, First: true, Last: true, Bias: true, Act: op.LinearAttr{Act: "relu"}}.Kernel()})
+		u, err := target.Emit(codegen.Wanted{Rows: []*loop.Kernel{op.EpilogueKernel(op.LinearAttr{Act: "relu"}, true, false), op.SoftmaxRow("softmax", op.AttentionAttr{Scale: 0.5, Guard: true}, true)},
+			Walks: []*loop.Kernel{op.Taps{Kind: "dot", Places: 3, First: true, Last: true, Bias: true, Act: op.LinearAttr{Act: "relu"}}.Kernel()}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,7 @@ func qemuArm64() string {
 
 // TestKernels sweeps every row kernel over the lengths 0 … 257 and the tile kernels over tails in M, N and K, each flavour against
 // plain Go, bit for bit, with buffers that end where readable memory ends. Plain Go must compute the same on every architecture.
-// Kernels that this CPU lacks run under an emulator: MMC_X86_EMU names the command, qemu's user mode is found in PATH.
+// Those of bytes run again as on a CPU without instructions for them. Kernels that this CPU lacks run under an emulator: MMC_X86_EMU names the command, qemu's user mode is found in PATH.
 func TestKernels(t *testing.T) {
 	digests := map[string]string{}
 	for _, s := range sweeps {
@@ -151,6 +151,11 @@ func TestKernels(t *testing.T) {
 				t.Fatal(err)
 			}
 			digests[strings.TrimSpace(digest)] = s.arch
+			others := exec.Command(run[0], append(run[1:], "bytes")...)
+			others.Env = append(os.Environ(), "GODEBUG=cpu.avx512vnni=off,cpu.asimddp=off")
+			if out, err := others.CombinedOutput(); err != nil {
+				t.Errorf("products of bytes without instructions for them: %v\n%s", err, out)
+			}
 		})
 	}
 	if len(digests) > 1 {
@@ -168,7 +173,7 @@ func buildSweep(t *testing.T, arch string) string {
 	}
 	var tables strings.Builder
 	for _, target := range targets.For(arch) {
-		u, err := target.Emit(ks, walks)
+		u, err := target.Emit(codegen.Wanted{Rows: ks, Walks: walks, Bytes: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ func ptxSweep(t *testing.T, dtype string) {
 		fmt.Fprintf(&table, "\t{Lanes: %v, Rows: true, Epilogue: %v, Softmax: %v, Embedding: %v},\n", lanes, uses[i].Epilogue, uses[i].Softmax, uses[i].Embedding)
 		fmt.Fprintf(&kinds, "\t%s,\n", "{"+bufferKinds(k)+"}")
 	}
-	unit, err := targets.For("")[0].Emit(ks, nil)
+	unit, err := targets.For("")[0].Emit(codegen.Wanted{Rows: ks})
 	files, e1 := codegen.RuntimeFiles("rt/")
 	more, e2 := codegen.AcceleratorFiles(codegen.Options{Accelerator: acc})
 	src, e3 := os.ReadFile("testdata/simulated/sweep.go.txt")

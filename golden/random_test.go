@@ -68,9 +68,10 @@ func (r *grower) constant(shape ...int64) *ir.Value {
 	return ir.ConstValue("", t)
 }
 
-// add puts a node into the graph if it infers, of operands that are all there; only attention may go without one, its mask.
+// add puts a node into the graph if it infers, of operands that are all there; only attention may go without one, its mask, and
+// products of bytes without what is added to them.
 func (r *grower) add(o *ir.Op, attr any, in ...*ir.Value) *ir.Value {
-	if slices.Contains(in, nil) && o != op.Attention {
+	if slices.Contains(in, nil) && o != op.Attention && (o != op.ByteLinear || in[0] == nil) {
 		return nil
 	}
 	n, err := ir.NewNode(o, attr, []string{fmt.Sprintf("n%d", len(r.g.Nodes))}, in...)
@@ -101,7 +102,7 @@ func (r *grower) grow() {
 	x := r.pick()
 	rank := len(x.Shape)
 	last := ir.ConstShape(x.Shape)[max(rank-1, 0)]
-	switch r.rng.Intn(18) {
+	switch r.rng.Intn(19) {
 	case 0, 1:
 		r.add(unaries[r.rng.Intn(len(unaries))], nil, x)
 	case 2:
@@ -151,6 +152,8 @@ func (r *grower) grow() {
 		r.joined(x)
 	case 17:
 		r.attention(x)
+	case 18:
+		r.quantised(x)
 	}
 }
 
@@ -205,6 +208,32 @@ func (r *grower) layers(x *ir.Value) {
 		a = r.add(op.Sigmoid, nil, a)
 	}
 	r.add([]*ir.Op{op.Mul, op.Add}[r.rng.Intn(2)], nil, r.shuffle(a, b)...)
+}
+
+// quantised is a product of x, made whole and then bytes, with bytes; perhaps of the windows of a line.
+func (r *grower) quantised(x *ir.Value) {
+	depth, lo := size(x, len(x.Shape)-1, 1), -128*r.rng.Intn(2)
+	if len(x.Shape) < 2 || depth == 0 {
+		return
+	}
+	y := r.add(op.Round, nil, r.add(op.Mul, nil, x, ir.Scalar(loop.F32, 20)))
+	if y = r.add(op.Clamp, op.ClampAttr{Lo: float32(lo), Hi: float32(lo + 255)}, y); y == nil {
+		return
+	}
+	y = r.add(op.Cast, op.CastAttr{To: loop.F32}, r.add(op.Cast, op.CastAttr{To: []loop.Elem{loop.U8, loop.I8}[-lo/128]}, y))
+	if len(x.Shape) == 3 && r.rng.Intn(2) == 0 {
+		y = r.add(op.Patches, op.Im2ColAttr{Kernel: ir.MakeInts(2), Strides: ir.MakeInts(1), Dilations: ir.MakeInts(1), Pads: ir.MakeInts(1, 0)}, y)
+		depth *= 2
+	}
+	w := ir.NewTensor(loop.I8, depth, int64(1+r.rng.Intn(40)))
+	for i := range ir.Slice[int8](w) {
+		ir.Slice[int8](w)[i] = int8(r.rng.Intn(256) - 128)
+	}
+	n := r.add(op.ByteLinear, op.ByteLinearAttr{Lo: int64(lo), I32: r.rng.Intn(2) == 0}, y, ir.ConstValue("", w), nil, nil, nil)
+	if n != nil && n.Elem == loop.I32 {
+		n = r.add(op.Cast, op.CastAttr{To: loop.F32}, n)
+	}
+	r.add(op.Mul, nil, n, ir.Scalar(loop.F32, 1e-3))
 }
 
 // blocks puts every second or third entry of an axis next to each other, along another one.

@@ -219,6 +219,27 @@ func Fold(n *Node, limit int64) []*Value {
 	return vals
 }
 
+// Computed is the contents of a value that is made of constants alone, or nil: results too large for the reader to compute at once wait in nodes.
+func Computed(v *Value) *Tensor {
+	if v.Const != nil || v.Def == nil || len(v.Def.Out) != 1 {
+		return v.Const
+	}
+	in := make([]*Tensor, len(v.Def.In))
+	for i, x := range v.Def.In {
+		if x == nil {
+			continue
+		}
+		if in[i] = Computed(x); in[i] == nil {
+			return nil
+		}
+	}
+	out, err := v.Def.Eval(nil, in)
+	if err != nil {
+		return nil
+	}
+	return out[0]
+}
+
 func constDims(v *Value) *Tensor {
 	t := NewTensor(v.Elem, ConstShape(v.Shape)...)
 	for i, d := range v.Dims {

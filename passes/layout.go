@@ -57,7 +57,7 @@ func convolved(v *ir.Value, most int) bool {
 	switch {
 	case n == nil || most == 0:
 		return false
-	case n.Op == op.MatMul:
+	case n.Op == op.MatMul || n.Op == op.ByteLinear:
 		return by(n.In[0], op.Patches) != nil
 	case n.Op.Elem == nil:
 		return n.Op == op.Depthwise

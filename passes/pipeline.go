@@ -2,7 +2,8 @@ package passes
 
 // Pipeline is the order of the passes. It is read from top to bottom and reviewed as such.
 var Pipeline = []Pass{
-	Fold,         // first: what is left is what runs
+	Integers,     // before Fold, which multiplies constant bytes by their scales
+	Fold,         // what is left is what runs
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
 	Blocks,       // before Layout, as it makes transpositions
 	Affine,       // masks' positions
@@ -20,6 +21,7 @@ var Pipeline = []Pass{
 	Attention,    // before Linear: products of two computed operands belong to it
 	Simplify2,    // transposes that Attention has put next to others
 	Linear,       //
+	Bytes,        //
 	Windows,      // before Residual: it moves the output's projection past the moves that end at the residual sum
 	L2Norm2,      // what it has not taken
 	Simplify3,    // reshapes that it has put next to others

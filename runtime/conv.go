@@ -10,6 +10,8 @@ type Conv struct {
 	In, Windows, Kernel, Stride, Dil [3]int
 	Pad                              [3]int
 	X                                Ptr
+
+	edge *edge // what lies around the image; nil for zeros
 }
 
 // patchBytes is the most of the windows' rows that a task makes; weightBytes is up to how much of the weights may be walked again for
@@ -85,19 +87,28 @@ func (s *Session) convTask(worker, i int) {
 
 // convOnDevice makes all the rows in memory of the device, where the layer is a Linear; false if the device does not take it.
 func (s *Session) convOnDevice(c Conv) bool {
-	if c.In[0] != 1 || c.Kernel[0] != 1 {
-		return false // the channels count as an axis, of which there are three
-	}
-	room, err := s.room(c.M * c.K * 4)
-	if err != nil {
+	rows, ok := s.windowsOnDevice(&c, 0)
+	if !ok {
 		return false
+	}
+	lin := c.Linear
+	lin.A = rows
+	return s.dev.Linear(&lin)
+}
+
+// windowsOnDevice makes all the rows of a convolution in memory of the device, with some bytes behind them; false if the device does not.
+func (s *Session) windowsOnDevice(c *Conv, behind int) (Ptr, bool) {
+	if c.In[0] != 1 || c.Kernel[0] != 1 {
+		return nil, false // the channels count as an axis, of which there are three
+	}
+	room, err := s.room(c.M*c.K*4 + behind)
+	if err != nil {
+		return nil, false
 	}
 	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], 1},
 		Kernel: [3]int{c.Kernel[1], c.Kernel[2], c.Channels}, Stride: [3]int{c.Stride[1], c.Stride[2], 1}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
 		Pad: [3]int{c.Pad[1], c.Pad[2], 0}, X: c.X, Out: room}
-	lin := c.Linear
-	lin.A = room
-	return s.dev.Im2Col(&col) && s.dev.Linear(&lin)
+	return room, s.dev.Im2Col(&col)
 }
 
 // pack writes the rows of windows r0 … r1. Behind the last one, out has room for a vector.
@@ -127,8 +138,10 @@ func (c *Conv) pack(r0, r1 int, out []float32) {
 // windowLines is the most lines of a window that short takes.
 const windowLines = 64
 
-// nothing is what lies around an image, for lines that are copied in whole vectors.
-var nothing [shortLine + Lanes]float32
+// edge is what lies around an image, for lines that are copied in whole vectors.
+type edge [shortLine + Lanes]float32
+
+var nothing edge
 
 // short writes the rows of up to count windows beside each other, if their lines are short and inside the image; it gives how many. It may
 // write up to a vector of anything behind them.
@@ -143,8 +156,12 @@ func (c *Conv) short(b, w0, w1, w2, count int, out []float32) int {
 	left := c.Batch*c.In[0]*c.In[1]*c.In[2]*c.Channels - n - Lanes
 	var from [windowLines]Ptr
 	var step [windowLines]int
+	around := &nothing
+	if c.edge != nil {
+		around = c.edge
+	}
 	for l := range lines {
-		from[l] = Ptr(&nothing)
+		from[l] = Ptr(around)
 		p0 := w0*c.Stride[0] - c.Pad[0] + l/c.Kernel[1]*c.Dil[0]
 		p1 := w1*c.Stride[1] - c.Pad[1] + l%c.Kernel[1]*c.Dil[1]
 		if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
@@ -182,7 +199,7 @@ func (c *Conv) window(b, w0, w1, w2 int, out []float32) {
 		for k1 := range c.Kernel[1] {
 			p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
 			if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
-				clear(out[at : at+n])
+				c.blank(out[at : at+n])
 			} else {
 				c.line(((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2], p2, out[at:at+n])
 			}
@@ -202,9 +219,20 @@ func (c *Conv) line(base, p2 int, out []float32) {
 	for k := range c.Kernel[2] {
 		p := p2 + k*c.Dil[2]
 		if p < 0 || p >= c.In[2] {
-			clear(out[k*n : (k+1)*n])
+			c.blank(out[k*n : (k+1)*n])
 			continue
 		}
 		copy(out[k*n:(k+1)*n], x[p*n:(p+1)*n])
+	}
+}
+
+// blank writes what lies around the image.
+func (c *Conv) blank(out []float32) {
+	if c.edge == nil {
+		clear(out)
+		return
+	}
+	for len(out) > 0 {
+		out = out[copy(out, c.edge[:]):]
 	}
 }

@@ -2,5 +2,5 @@
 
 package rt
 
-// HasAVX2 and HasAVX512 are features of another architecture.
-const HasAVX2, HasAVX512 = false, false
+// HasAVX2, HasAVX512 and HasVNNI are features of another architecture.
+const HasAVX2, HasAVX512, HasVNNI = false, false, false

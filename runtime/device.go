@@ -17,6 +17,7 @@ type Device struct {
 	Replay func(key string) bool
 
 	Linear    func(*Linear) bool
+	Bytes     func(*Bytes) bool
 	MatMul    func(*MatMul) bool
 	Attention func(*Attention) bool
 	Rows      func(*Rows) bool

@@ -28,11 +28,18 @@ type Tile struct {
 	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
 }
 
-// Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack.
+// Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack. Bytes is that of Bytes, if the
+// program has one: K counts words of four bytes, Bias is of i32 and always there, there is no Res, Acc is 0, and results are i32 if Relu is
+// set, else f32.
 type Gemm struct {
 	Rows, Panels   int
 	Columns, Lines func(*Panel)
 	Tiles          [][]func(*Tile)
+	Bytes          *Gemm
+
+	// Of the kernels of bytes: products are not cut in k, A is of i8 rather than of u8, and what makes bytes.
+	Deep, Signed bool
+	Narrow       func(*Narrow)
 }
 
 // laneMasks[n] has the first n lanes set.
@@ -78,6 +85,9 @@ func (t *Tile) rows(runs []run, r0, r1, most int) []run {
 // runs does the products of runs of rows with panels p0 … p1.
 func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 	kc := depth(t.K)
+	if g.Deep {
+		kc = max(1, t.K)
+	}
 	for k := 0; k < t.K || k == 0; k += kc {
 		for p, np := p0, 0; p < p1; p += np {
 			np = g.group(p1 - p)
@@ -97,11 +107,14 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 	}
 }
 
-// callTile, callRow, callTurn, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
+// callTile, callNarrow, callRow, callTurn, callWalk and callPanel are the only ways to a kernel: assembly cannot be preempted, and a loop around it has no safe
 // point of its own; a call of a Go function that is not inlined has one.
 //
 //go:noinline
 func callTile(f func(*Tile), t *Tile) { f(t) }
+
+//go:noinline
+func callNarrow(f func(*Narrow), n *Narrow) { f(n) }
 
 //go:noinline
 func callRow(f RowKernel, n int, p *Ptrs) { f(n, p) }
@@ -409,7 +422,7 @@ func (s *Session) matmulTask(worker, i int) {
 
 // GoGemm is the kernels in plain Go.
 var GoGemm = func() Gemm {
-	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo}
+	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo, Bytes: goBytes}
 	for range g.Rows + 1 {
 		g.Tiles = append(g.Tiles, []func(*Tile){TileGo, TileGo, TileGo})
 	}

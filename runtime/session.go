@@ -87,24 +87,26 @@ type Session struct {
 	dev     *Device      // nil: everything runs on the CPU
 	mem     deviceMemory
 
-	lin    Linear
-	mm     MatMul
-	att    Attention
-	rows   Rows
-	move   Move
-	gat    Gather
-	col    Im2Col
-	conv   Conv
-	scaled Scaled
-	wino   Winograd
-	taps   Taps
-	layers Layers
-	means  Taps // of the lines of what taps gives
-	res    Resize
-	emb    Embedding
-	pool   Pool
-	nums   []int
-	task   struct{ lin, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
+	lin      Linear
+	bytes    Bytes
+	byteConv ByteConv
+	mm       MatMul
+	att      Attention
+	rows     Rows
+	move     Move
+	gat      Gather
+	col      Im2Col
+	conv     Conv
+	scaled   Scaled
+	wino     Winograd
+	taps     Taps
+	layers   Layers
+	means    Taps // of the lines of what taps gives
+	res      Resize
+	emb      Embedding
+	pool     Pool
+	nums     []int
+	task     struct{ lin, bytes, narrow, narrowImage, byteConv, mmPack, mm, att, rows, move, gat, col, conv, scaled, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -113,6 +115,7 @@ type worker struct {
 	turn    Turn
 	walk    Walk
 	tile    Tile
+	narrow  Narrow
 	panel   Panel
 	runs    []run
 	wino    winoTask
@@ -124,6 +127,7 @@ type worker struct {
 func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
+	s.task.bytes, s.task.narrow, s.task.narrowImage, s.task.byteConv = s.bytesTask, s.narrowTask, s.narrowImageTask, s.byteConvTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
 	s.task.expand, s.task.layers = s.expandTask, s.layersTask

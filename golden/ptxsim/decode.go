@@ -169,10 +169,16 @@ var functions = map[string]any{
 	"sub.u32":    fn2(func(a, b uint64) uint64 { return low(a - b) }),
 	"mul.lo.u32": fn2(func(a, b uint64) uint64 { return low(a * b) }),
 	"mad.lo.u32": fn3(func(a, b, c uint64) uint64 { return low(a*b + c) }),
-	"div.u32":    fn2(func(a, b uint64) uint64 { return quotient(low(a), low(b)) }),
-	"rem.u32":    fn2(func(a, b uint64) uint64 { return low(a) - quotient(low(a), low(b))*low(b) }),
-	"min.u32":    fn2(func(a, b uint64) uint64 { return min(low(a), low(b)) }),
-	"shr.u32":    fn2(func(a, b uint64) uint64 { return low(a) >> b }), "shl.b32": fn2(func(a, b uint64) uint64 { return low(a << b) }),
+	"dp4a.u32.s32": fn3(func(a, b, c uint64) uint64 {
+		for i := range 4 {
+			c += uint64(int64(a>>(8*i)&255) * int64(int8(b>>(8*i))))
+		}
+		return low(c)
+	}),
+	"div.u32": fn2(func(a, b uint64) uint64 { return quotient(low(a), low(b)) }),
+	"rem.u32": fn2(func(a, b uint64) uint64 { return low(a) - quotient(low(a), low(b))*low(b) }),
+	"min.u32": fn2(func(a, b uint64) uint64 { return min(low(a), low(b)) }),
+	"shr.u32": fn2(func(a, b uint64) uint64 { return low(a) >> b }), "shl.b32": fn2(func(a, b uint64) uint64 { return low(a << b) }),
 	"and.b32": fn2(func(a, b uint64) uint64 { return low(a & b) }), "mul.wide.u32": fn2(func(a, b uint64) uint64 { return low(a) * low(b) }),
 
 	"add.s64": fn2(func(a, b uint64) uint64 { return a + b }), "sub.s64": fn2(func(a, b uint64) uint64 { return a - b }),

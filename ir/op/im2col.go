@@ -123,6 +123,11 @@ const fewChannels = 4
 // a product of the windows' rows with the weights as a matrix; for one channel a group, Depthwise; for other groups, a batch of products.
 // The node's attributes describe the windows.
 func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
+	return convolveBy(c, x, w, bias, func(b *builder, rows, w *ir.Value) *ir.Value { return b.do(MatMul, nil, rows, w) })
+}
+
+// convolveBy is convolve with what multiplies the windows' rows with the weights, if all input channels are one group.
+func convolveBy(c *ir.Import, x, w, bias *ir.Value, product func(b *builder, rows, w *ir.Value) *ir.Value) (*ir.Value, error) {
 	r := len(x.Shape) - 2
 	if r < 1 || len(w.Shape) != r+2 {
 		return nil, fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape))
@@ -159,11 +164,11 @@ func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 		if !oneByOne(a) {
 			rows = b.do(Patches, a, rows)
 		}
-		y = b.do(MatMul, nil, rows, b.transpose(b.reshape(b.transpose(w, channelsLast(r)...), dims(w.Shape[0], sym.Product(w.Shape[1:]))), 1, 0))
+		y = product(b, rows, b.transpose(b.reshape(b.transpose(w, channelsLast(r)...), dims(w.Shape[0], sym.Product(w.Shape[1:]))), 1, 0))
 	case groups == 1:
 		rows := b.do(Im2Col, a, x)
 		depth := sym.Product(w.Shape[1:])
-		y = b.do(MatMul, nil, b.reshape(rows, dims(x.Shape[0], win, depth)), b.transpose(b.reshape(w, dims(w.Shape[0], depth)), 1, 0))
+		y = product(b, b.reshape(rows, dims(x.Shape[0], win, depth)), b.transpose(b.reshape(w, dims(w.Shape[0], depth)), 1, 0))
 	default:
 		rows, err := convRows(c, x, w, a, groups)
 		if err != nil {

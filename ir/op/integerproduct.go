@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -71,8 +73,8 @@ func (b *builder) chunk(x, zx, y, zy *ir.Value, depth sym.Dim) (int64, int64) {
 	return max(n, 1), k
 }
 
-// integers is the product of two integer matrices as i32, or as f32 where that is exact: parts of the inner axis whose sums f32 holds
-// are multiplied in f32.
+// integers is the product of two integer matrices as i32, or as f32 where that is exact: a ByteLinear where the second one is a constant of bytes;
+// otherwise parts of the inner axis whose sums f32 holds are multiplied in f32.
 func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
 	if b.err != nil {
 		return nil
@@ -80,6 +82,9 @@ func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
 	if len(x.Shape) < 2 || len(y.Shape) < 2 {
 		b.err = ir.NotSupported("a product of vectors of %v", x.Elem)
 		return nil
+	}
+	if y := b.bytes(x, zx, y, zy); y != nil {
+		return y
 	}
 	last := len(x.Shape) - 1
 	n, k := b.chunk(x, zx, y, zy, x.Shape[last])
@@ -150,6 +155,9 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	if len(x.Shape) < 3 || len(w.Shape) != len(x.Shape) {
 		return b.fail(fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape)))
 	}
+	if y := b.convolvedBytes(x, zx, w, zw); y != nil {
+		return y
+	}
 	if zw != nil && len(zw.Shape) == 1 {
 		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}
@@ -175,6 +183,50 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 		sum = b.add(sum, part)
 	}
 	return sum
+}
+
+// convolvedBytes is the convolution of bytes with constant ones, all channels one group, as i32; nil where it is not of that kind. Around the
+// image is what the zero point stands for, so where there is any it must be known.
+func (b *builder) convolvedBytes(x, zx, w, zw *ir.Value) *ir.Value {
+	if x.Elem != loop.I8 && x.Elem != loop.U8 || zx != nil && len(zx.Shape) != 0 || b.c.Int("group", 1) != 1 || !fitBytes(ir.Computed(w), zw) {
+		return nil
+	}
+	pads, _ := b.c.Ints("pads")
+	padded := slices.ContainsFunc(pads, func(p int64) bool { return p != 0 }) || strings.HasPrefix(b.c.Str("auto_pad", ""), "SAME")
+	whole, zero, lo := b.bytesOf(x, zx)
+	if b.err != nil || zero != nil && padded {
+		return nil
+	}
+	y, err := convolveBy(b.c, whole, w, nil, func(b *builder, rows, w *ir.Value) *ir.Value {
+		if b.err != nil {
+			return nil
+		}
+		w, again := centredBytes(w, zw)
+		return b.do(ByteLinear, ByteLinearAttr{Lo: lo, I32: true}, rows, w, zero, nil, again)
+	})
+	b.err = err
+	return y
+}
+
+// fitBytes reports whether the weights of a convolution less their zero points, one for all or one an output channel, fit in eight bits.
+func fitBytes(w *ir.Tensor, zw *ir.Value) bool {
+	if w == nil || w.Elem != loop.I8 && w.Elem != loop.U8 || w.Len() == 0 || zw != nil && (zw.Const == nil || len(zw.Shape) > 1) {
+		return false
+	}
+	channels := int(w.Shape[0])
+	if zw != nil && zw.Const.Len() != 1 && zw.Const.Len() != channels {
+		return false
+	}
+	for i := range w.Len() {
+		v := w.At(i).I
+		if zw != nil {
+			v -= zw.Const.At(i / (w.Len() / channels) % zw.Const.Len()).I
+		}
+		if v != int64(int8(v)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (b *builder) fail(err error) *ir.Value {

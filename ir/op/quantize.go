@@ -140,7 +140,21 @@ func readDequantize(c *ir.Import) error {
 	b := &builder{c: c}
 	x := b.need(0)
 	axis, block := c.Int("axis", 1), c.Int("block_size", 0)
-	return b.done(b.dequantised(x, b.whole(b.scaleFor(b.need(1), x, axis, block)), b.scaleFor(c.Value(2), x, axis, block)))
+	scale, zero := b.whole(b.scaleFor(b.need(1), x, axis, block)), b.scaleFor(c.Value(2), x, axis, block)
+	if b.err == nil && x.Const != nil && len(x.Shape) > 1 {
+		return c.Return1(later(c, Mul, b.centred(x, zero), scale))
+	}
+	return b.done(b.dequantised(x, scale, zero))
+}
+
+// later emits a node whose result is not computed at once even if it is a constant: pass integers looks at what it is made of.
+func later(c *ir.Import, o *ir.Op, in ...*ir.Value) (*ir.Value, error) {
+	n, err := ir.NewNode(o, nil, []string{c.From}, in...)
+	if err != nil {
+		return nil, err
+	}
+	c.Graph.Nodes = append(c.Graph.Nodes, n)
+	return n.Out[0], nil
 }
 
 // readDynamicQuantize finds scale and zero point so that the range of x and 0 becomes 0 … 255.

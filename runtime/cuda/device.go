@@ -78,12 +78,12 @@ func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
 	}
 	v.fault = (*uint64)(p)
 	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.host, Close: v.close, Replay: v.replay,
-		Linear: v.linear, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding, Gather: v.gather, Im2Col: v.windows, Fill: v.fill, Numbers: v.numbers}, nil
+		Linear: v.linear, Bytes: v.bytes, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding, Gather: v.gather, Im2Col: v.windows, Fill: v.fill, Numbers: v.numbers}, nil
 }
 
 // entries are the names of the kernels' entries.
 func entries(kernels []Kernel) []string {
-	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers"}
+	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes"}
 	for i, k := range kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
@@ -210,6 +210,30 @@ func (v *device) linear(l *rt.Linear) bool {
 	}
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
 	return v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), 1}, 0, GemmWords)
+}
+
+func (v *device) bytes(n *rt.Bytes) bool {
+	words := blocks(n.K+n.More, 4)
+	if n.M*words >= 1<<31 || n.M*n.N >= 1<<31 {
+		return false
+	}
+	if n.M*n.N == 0 {
+		return true
+	}
+	if words > 0 {
+		a := v.args[:NarrowWords]
+		a[NarrowTotal], a[NarrowRowWords], a[NarrowK], a[NarrowAll] = uint64(n.M*words), uint64(words), uint64(n.K), uint64(n.K+n.More)
+		a[NarrowLo], a[NarrowA], a[NarrowRow], a[NarrowAgain], a[NarrowTo] = uint64(n.Lo), word(n.A), uint64(n.Row), word(n.Again), word(n.Packed)
+		v.launch("narrow", [3]int{blocks(n.M*words, threads), 1, 1}, 0, NarrowWords)
+	}
+	a := v.args[:BytesWords]
+	a[BytesTotal], a[BytesN], a[BytesRowWords], a[BytesLo], a[BytesIntegers] = uint64(n.M*n.N), uint64(n.N), uint64(words), uint64(n.Lo), 0
+	if n.Integers {
+		a[BytesIntegers] = 1
+	}
+	a[BytesA], a[BytesW], a[BytesSums], a[BytesZero] = word(n.Packed), word(n.W), word(n.Sums), word(n.Zero)
+	a[BytesBias], a[BytesC] = word(n.Bias), word(n.C)
+	return v.launch("bytes", [3]int{blocks(n.M*n.N, threads), 1, 1}, 0, BytesWords)
 }
 
 func (v *device) matmul(m *rt.MatMul) bool {

@@ -52,6 +52,14 @@ const (
 	WindowDilation, WindowPad                         = 16, 19
 	WindowWords                                       = 22
 
+	NarrowTotal, NarrowRowWords, NarrowK, NarrowAll, NarrowLo = 0, 1, 2, 3, 4 // words in all and of a row; columns, and with those again
+	NarrowA, NarrowRow, NarrowAgain, NarrowTo                 = 5, 6, 7, 8
+	NarrowWords                                               = 9
+
+	BytesTotal, BytesN, BytesRowWords, BytesLo, BytesIntegers = 0, 1, 2, 3, 4 // elements of the result, columns
+	BytesA, BytesW, BytesSums, BytesZero, BytesBias, BytesC   = 5, 6, 7, 8, 9, 10
+	BytesWords                                                = 11
+
 	FillTo, FillKind, FillCount, FillStart, FillStep = 0, 1, 2, 3, 4 // kind: see below
 	FillWords                                        = 5
 

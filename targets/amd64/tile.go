@@ -23,20 +23,35 @@ func nextAddr(p, off int) string {
 	return fmt.Sprintf("%d(R15)%s", off, []string{"", "(DX*1)", "(DX*2)"}[p])
 }
 
+// tileKind is what a tile multiplies.
+type tileKind int
+
+const (
+	floats tileKind = iota
+	vnni            // bytes, by AVX512_VNNI
+	pairs           // bytes, widened to words and multiplied in pairs
+)
+
 // tileRegs lays the registers of a tile out: halves is how many registers hold sixteen lanes.
 type tileRegs struct {
 	prefix         string
+	kind           tileKind
 	rows, panels   int
 	halves         int
 	firstB, firstA int
 }
 
-func (t target) tileRegs(rows, panels int) tileRegs {
-	r := tileRegs{"Y", rows, panels, 2, 12, 14}
-	if t.wide {
-		r = tileRegs{"Z", rows, panels, 1, 0, 0}
+func (t target) tileRegs(rows, panels int, kind tileKind) tileRegs {
+	r := tileRegs{"Y", kind, rows, panels, 2, 12, 14}
+	switch {
+	case kind == pairs:
+		r.firstB, r.firstA = pairB[t.wide], pairA[t.wide]
+	case t.wide:
 		r.firstB = rows * panels
 		r.firstA = r.firstB + panels
+	}
+	if t.wide {
+		r.prefix, r.halves = "Z", 1
 	}
 	return r
 }
@@ -51,25 +66,50 @@ func (r tileRegs) b(panel, half int) string {
 
 func (r tileRegs) a(row int) string {
 	n := 2
-	if r.prefix == "Z" {
+	if r.prefix == "Z" && r.kind != pairs {
 		n = 32 - r.firstA
 	}
 	return fmt.Sprintf("%s%d", r.prefix, r.firstA+row%n)
 }
 
-func (w *asm) tile(t target, name string, rows, panels int) {
-	r := t.tileRegs(rows, panels)
+func (w *asm) tile(t target, name string, rows, panels int, kind tileKind) {
+	r := t.tileRegs(rows, panels, kind)
+	if kind != floats {
+		w.bytesHead(t, name, r)
+	} else {
+		w.floatsHead(t, name, r)
+	}
+	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
+	w.tileLoop(t, r)
+	w.finish(t, r)
+	w.i("VZEROUPPER")
+	w.i("RET")
+	w.text("\n")
+}
+
+func (w *asm) floatsHead(t target, name string, r tileRegs) {
+	rows, panels := r.rows, r.panels
 	w.text("// %s computes c[%d,%d] = a[%d,k] * b[k,%d] + bias + res, or max(0, that).\n// Requires: %s\n//\tfor i in k { acc += bcast(a[0:%d,i]) * b[i,0:%d] }\n//\n// func %s(t *rt.Tile)\n",
 		name, rows, panels*16, rows, panels*16, map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[t.wide], rows, panels*16, name)
-	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
+}
+
+// tileLoop points the registers at the operands and adds all the products.
+func (w *asm) tileLoop(t target, r tileRegs) {
 	for _, l := range [][2]string{{"t+0(FP)", "DI"}, {"0(DI)", "CX"}, {"8(DI)", "R8"}, {"16(DI)", "AX"}, {"24(DI)", "BX"}, {"32(DI)", "DX"}, {"120(DI)", "R15"}} {
 		w.i("MOVQ", l[0], l[1])
 	}
-	for i := 1; i*3 < rows; i++ {
+	for i := 1; i*3 < r.rows; i++ {
 		w.i("LEAQ", fmt.Sprintf("(%s)(AX*2)", rowBase[i-1]), rowBase[i])
 		w.i("ADDQ", "AX", rowBase[i])
 	}
-	w.start(t, r)
+	if r.kind == floats {
+		w.start(t, r)
+	} else {
+		w.clear(t, r)
+	}
+	if r.kind == pairs {
+		w.i("VPBROADCASTD", w.constant(lowBytes, 1), r.low())
+	}
 	w.i("MOVQ", "136(DI)", "SI")
 	w.i("SUBQ", "$4", "CX")
 	w.i("JLT", "rest")
@@ -95,10 +135,6 @@ func (w *asm) tile(t target, name string, rows, panels int) {
 	w.i("DECQ", "CX")
 	w.i("JNZ", "by1")
 	w.label("done")
-	w.finish(t, r)
-	w.i("VZEROUPPER")
-	w.i("RET")
-	w.text("\n")
 }
 
 // start clears the accumulators or, to continue a longer product, loads them from C.
@@ -106,14 +142,7 @@ func (w *asm) start(t target, r tileRegs) {
 	w.i("MOVQ", "40(DI)", "SI")
 	w.i("CMPQ", "96(DI)", "$0")
 	w.i("JNE", "load")
-	for row := range r.rows {
-		for p := range r.panels {
-			for h := range r.halves {
-				a := r.acc(row, p, h)
-				w.i(map[bool]string{true: "VPXORD", false: "VXORPS"}[t.wide], a, a, a)
-			}
-		}
-	}
+	w.clear(t, r)
 	w.i("JMP", "loop")
 	w.label("load")
 	w.loadMask(t, r)
@@ -126,6 +155,14 @@ func (w *asm) start(t target, r tileRegs) {
 	w.label("loop")
 }
 
+func (w *asm) clear(t target, r tileRegs) {
+	for row := range r.rows {
+		w.eachPart(r, row, func(_, _ int, acc string) {
+			w.i(map[bool]string{true: "VPXORD", false: "VXORPS"}[t.wide], acc, acc, acc)
+		})
+	}
+}
+
 func (w *asm) eachPart(r tileRegs, row int, f func(p, h int, acc string)) {
 	for p := range r.panels {
 		for h := range r.halves {
@@ -134,7 +171,14 @@ func (w *asm) eachPart(r tileRegs, row int, f func(p, h int, acc string)) {
 	}
 }
 
+// products are the instructions that multiply and add.
+var products = map[tileKind]string{floats: "VFMADD231PS", vnni: "VPDPBUSD"}
+
 func (w *asm) tileStep(t target, r tileRegs, k int) {
+	if r.kind == pairs {
+		w.pairStep(r, k)
+		return
+	}
 	for p := range r.panels {
 		for h := range r.halves {
 			w.i("VMOVUPS", panelAddr(p, k, h*32), r.b(p, h))
@@ -142,7 +186,7 @@ func (w *asm) tileStep(t target, r tileRegs, k int) {
 	}
 	for row := range r.rows {
 		w.i("VBROADCASTSS", rowAddr(row, k), r.a(row))
-		w.eachPart(r, row, func(p, h int, acc string) { w.i("VFMADD231PS", r.b(p, h), r.a(row), acc) })
+		w.eachPart(r, row, func(p, h int, acc string) { w.i(products[r.kind], r.b(p, h), r.a(row), acc) })
 	}
 }
 
@@ -196,6 +240,10 @@ func (w *asm) finish(t target, r tileRegs) {
 	for _, l := range [][2]string{{"40(DI)", "SI"}, {"48(DI)", "R8"}, {"56(DI)", "R9"}, {"64(DI)", "R10"}, {"72(DI)", "R11"}} {
 		w.i("MOVQ", l[0], l[1])
 	}
+	if r.kind != floats {
+		w.bytesEnd(t, r)
+		return
+	}
 	w.i("TESTQ", "R9", "R9")
 	w.i("JZ", "nobias")
 	for p := range r.panels {
@@ -227,6 +275,11 @@ func (w *asm) finish(t target, r tileRegs) {
 		w.eachPart(r, row, func(_, _ int, acc string) { w.i("VMAXPS", acc, zero, acc) })
 	}
 	w.label("put")
+	w.put(t, r)
+}
+
+// put stores the accumulators.
+func (w *asm) put(t target, r tileRegs) {
 	if t.wide {
 		w.putRows(t, r, false)
 		return

@@ -26,6 +26,8 @@ var vector = map[string]struct {
 	"bsl":    {0x6e601c00, 3, "16b"},
 	"bit":    {0x6ea01c00, 3, "16b"},
 	"add":    {0x4ea08400, 3, "4s"},
+	"addp":   {0x4ea0bc00, 3, "4s"},
+	"sub":    {0x6ea08400, 3, "4s"},
 	"fabs":   {0x4ea0f800, 2, "4s"},
 	"fneg":   {0x6ea0f800, 2, "4s"},
 	"fsqrt":  {0x6ea1f800, 2, "4s"},
@@ -34,6 +36,7 @@ var vector = map[string]struct {
 	"frintp": {0x4ea18800, 2, "4s"},
 	"frintz": {0x4ea19800, 2, "4s"},
 	"fcvtns": {0x4e21a800, 2, "4s"},
+	"scvtf":  {0x4e21d800, 2, "4s"},
 	"not":    {0x6e205800, 2, "16b"},
 }
 
@@ -56,6 +59,35 @@ func encode(name string, d, n, m int) (uint32, string) {
 func fmlaLane(d, n, m, lane int) (uint32, string) {
 	bits := 0x4f801000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11 | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
 	return bits, fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", d, n, m, lane)
+}
+
+// sdotLane adds to each lane of Vd four products of the bytes of Vn with those of a word of Vm (FEAT_DotProd).
+func sdotLane(d, n, m, lane int) (uint32, string) {
+	bits := 0x4f80e000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11 | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
+	return bits, fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.4b[%d]", d, n, m, lane)
+}
+
+// smull multiplies the low bytes of two registers, smull2 the high ones.
+func smull(d, n, m int) (uint32, string) {
+	return 0x0e20c000 | uint32(m)<<16 | uint32(n)<<5 | uint32(d), fmt.Sprintf("smull v%d.8h, v%d.8b, v%d.8b", d, n, m)
+}
+
+func smull2(d, n, m int) (uint32, string) {
+	return 0x4e20c000 | uint32(m)<<16 | uint32(n)<<5 | uint32(d), fmt.Sprintf("smull2 v%d.8h, v%d.16b, v%d.16b", d, n, m)
+}
+
+// sadalp adds to each lane of Vd two neighbours of Vn.
+func sadalp(d, n int) (uint32, string) {
+	return 0x4e606800 | uint32(n)<<5 | uint32(d), fmt.Sprintf("sadalp v%d.4s, v%d.8h", d, n)
+}
+
+// uzp1 takes the even elements of Vn and then of Vm, of two bytes or of one.
+func uzp1(d, n, m int, halves bool) (uint32, string) {
+	bits, lane := uint32(0x4e001800), "16b"
+	if halves {
+		bits, lane = 0x4e401800, "8h"
+	}
+	return bits | uint32(m)<<16 | uint32(n)<<5 | uint32(d), fmt.Sprintf("uzp1 v%d.%s, v%d.%s, v%d.%s", d, lane, n, lane, m, lane)
 }
 
 // dupLane spreads one lane of Vn.

@@ -55,6 +55,11 @@ func samples() (words []uint32, texts []string) {
 	}
 	for range 200 {
 		add(fmlaLane(reg(), reg(), reg(), r.Intn(4)))
+		add(sdotLane(reg(), reg(), reg(), r.Intn(4)))
+		add(smull(reg(), reg(), reg()))
+		add(smull2(reg(), reg(), reg()))
+		add(sadalp(reg(), reg()))
+		add(uzp1(reg(), reg(), reg(), r.Intn(2) == 0))
 		add(dupLane(reg(), reg(), r.Intn(4)))
 		add(ext(reg(), reg(), reg(), r.Intn(16)))
 		add(shl(reg(), reg(), r.Intn(32)))

@@ -7,10 +7,27 @@ import "fmt"
 // R6 their stride, R7 valid columns, R8 … R12 for copies. Vector registers: the accumulators from V0 on, then one register a row
 // of A with four steps of k, then those of B.
 
-type tile struct{ rows int }
+type tile struct {
+	rows int
+	kind tileKind
+}
+
+// tileKind is what a tile multiplies.
+type tileKind int
+
+const (
+	floats tileKind = iota
+	dots            // bytes, by the dot products of FEAT_DotProd
+	wide            // bytes, by products of sixteen bits
+)
 
 func (t tile) acc(row, col int) int { return row*4 + col }
-func (t tile) a(row int) int        { return t.rows*4 + row }
+func (t tile) a(row int) int {
+	if t.kind == wide {
+		return wideA + row
+	}
+	return t.rows*4 + row
+}
 
 // b is the register of the next sixteen bytes of B: they take turns. The last four registers are free after the loop.
 func (t tile) b(i int) int {
@@ -20,10 +37,14 @@ func (t tile) b(i int) int {
 
 const tmp = 28 // V28 … V31 hold a row's worth of bias, Res or C
 
-func (w *asm) tile(name string, rows int) {
-	t := tile{rows}
-	w.text("// %s computes c[%d,16] = a[%d,k] * b[k,16] + bias + res, or max(0, that).\n// Requires: NEON\n//\tfor i in k { acc += a[0:%d,i] * b[i,0:16] }\n//\n// func %s(t *rt.Tile)\n",
-		name, rows, rows, rows, name)
+func (w *asm) tile(name string, t tile) {
+	rows := t.rows
+	if t.kind != floats {
+		w.bytesHead(name, t)
+	} else {
+		w.text("// %s computes c[%d,16] = a[%d,k] * b[k,16] + bias + res, or max(0, that).\n// Requires: NEON\n//\tfor i in k { acc += a[0:%d,i] * b[i,0:16] }\n//\n// func %s(t *rt.Tile)\n",
+			name, rows, rows, rows, name)
+	}
 	w.text("TEXT ·%s(SB), NOSPLIT, $64-8\n", name)
 	w.i("MOVD", "t+0(FP)", "R0")
 	for _, l := range [][2]string{{"0(R0)", "R1"}, {"8(R0)", "R2"}, {"16(R0)", "R10"}, {"24(R0)", "R8"}, {"120(R0)", "R9"}} {
@@ -32,7 +53,11 @@ func (w *asm) tile(name string, rows int) {
 	for r := 1; r < rows; r++ {
 		w.i("ADD", "R10", fmt.Sprintf("R%d", r+1), fmt.Sprintf("R%d", r+2))
 	}
-	w.start(t)
+	if t.kind == floats {
+		w.start(t)
+	} else {
+		w.clear(t)
+	}
 	w.i("MOVD", "136(R0)", "R10")
 	w.i("SUBS", "$4", "R1", "R1")
 	w.i("BLT", "rest")
@@ -67,12 +92,17 @@ func (w *asm) tile(name string, rows int) {
 
 // tileStep adds lane k of A times row k of the panel.
 func (w *asm) tileStep(t tile, k, lane int) {
+	if t.kind == wide {
+		w.wideStep(t, k, lane)
+		return
+	}
+	product := map[tileKind]func(d, n, m, lane int) (uint32, string){floats: fmlaLane, dots: sdotLane}[t.kind]
 	for half := range 2 {
 		b0, b1 := t.b(k*4+half*2), t.b(k*4+half*2+1)
 		w.i("FLDPQ", fmt.Sprintf("%d(R8)", k*64+half*32), fmt.Sprintf("(F%d, F%d)", b0, b1))
 		for r := range t.rows {
-			w.v(fmlaLane(t.acc(r, half*2), b0, t.a(r), lane))
-			w.v(fmlaLane(t.acc(r, half*2+1), b1, t.a(r), lane))
+			w.v(product(t.acc(r, half*2), b0, t.a(r), lane))
+			w.v(product(t.acc(r, half*2+1), b1, t.a(r), lane))
 		}
 	}
 }
@@ -81,9 +111,7 @@ func (w *asm) tileStep(t tile, k, lane int) {
 func (w *asm) start(t tile) {
 	w.i("MOVD", "96(R0)", "R11")
 	w.i("CBNZ", "R11", "load")
-	for r := range t.rows * 4 {
-		w.op("eor", r, r, r)
-	}
+	w.clear(t)
 	w.i("B", "loop")
 	w.label("load")
 	// The rows of A are in use: C is walked with R11, its stride is R13.
@@ -95,6 +123,16 @@ func (w *asm) start(t tile) {
 		w.i("ADD", "R13", "R11", "R11")
 	}
 	w.label("loop")
+}
+
+func (w *asm) clear(t tile) {
+	each := 4
+	if t.kind == wide {
+		each = 8
+	}
+	for r := range t.rows * each {
+		w.op("eor", r, r, r)
+	}
 }
 
 // columns puts the number of valid columns into a register.
@@ -169,6 +207,11 @@ func (w *asm) finish(t tile) {
 		w.i("MOVD", l[0], l[1])
 	}
 	w.columns("R7")
+	if t.kind != floats {
+		w.bytesEnd(t)
+		w.putRows(t)
+		return
+	}
 	w.i("CBZ", "R4", "nobias")
 	w.loadRow("R4", "R7", tmp)
 	for r := range t.rows {
@@ -191,6 +234,11 @@ func (w *asm) finish(t tile) {
 		w.op("orr", acc, tmp+1, tmp+1)
 	}
 	w.label("put")
+	w.putRows(t)
+}
+
+// putRows stores the accumulators.
+func (w *asm) putRows(t tile) {
 	for r := range t.rows {
 		w.storeRow("R2", "R7", t.acc(r, 0))
 		w.i("ADD", "R3", "R2", "R2")

@@ -67,7 +67,7 @@ func packages() ([]codegen.File, error) {
 	return files, nil
 }
 
-// Module prints the kernels of a program: rowN, gemm and gemmN, attentionN and embeddingN for kernel N, as used, moves, gathers and fills. Kernels
+// Module prints the kernels of a program: rowN, gemm and gemmN, attentionN and embeddingN for kernel N, as used, moves, gathers, fills and products of bytes. Kernels
 // without a form in PTX are left out; the host keeps them on the CPU.
 func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 	var b strings.Builder
@@ -95,6 +95,8 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 		b.WriteString(gatherEntry(size))
 	}
 	b.WriteString(windowsEntry())
+	b.WriteString(narrowEntry())
+	b.WriteString(bytesEntry())
 	b.WriteString(fillEntry())
 	b.WriteString(numbersEntry())
 	return b.String()

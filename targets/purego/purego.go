@@ -20,16 +20,16 @@ func (target) ISA() string  { return "purego" }
 func (target) Arch() string { return "" }
 
 // Emit prints every kernel; the tile kernel is the runtime's.
-func (target) Emit(ks, walks []*loop.Kernel) (*codegen.Unit, error) {
+func (target) Emit(k codegen.Wanted) (*codegen.Unit, error) {
 	u := &codegen.Unit{Gemm: "rt.GoGemm"}
 	var b strings.Builder
-	for i, k := range ks {
+	for i, k := range k.Rows {
 		name := fmt.Sprintf("row%d__purego", i)
 		u.Rows = append(u.Rows, name)
 		e := &emitter{k: k}
 		b.WriteString(e.function(name))
 	}
-	for i, k := range walks {
+	for i, k := range k.Walks {
 		name := fmt.Sprintf("walk%d__purego", i)
 		u.Walks = append(u.Walks, name)
 		e := &emitter{k: k}
