@@ -80,7 +80,7 @@ func ptxSweep(t *testing.T, dtype string) {
 	if err := errors.Join(err, e1, e2, e3); err != nil {
 		t.Fatal(err)
 	}
-	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String(), "/*EXACT*/", fmt.Sprint(dtype != "f32")).Replace(string(src))
+	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String(), "/*EXACT*/", fmt.Sprint(dtype != "f32"), "/*OPERAND*/", fmt.Sprint(map[string]int{"f32": 0, "tf32": 4, "bf16": 2, "f16": 2}[dtype])).Replace(string(src))
 	files = append(append(files, more...), unit.Files...)
 	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")},
 		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses, dtype))})

@@ -32,6 +32,10 @@ func (e *entry) decode(in *instr, op string, args []string) error {
 		return nil
 	case name == "mma":
 		return e.product(in, op, args)
+	case name == "cp":
+		return e.async(in, op, args)
+	case name == "ldmatrix":
+		return e.matrices(in, op, args)
 	case name == "ld" || name == "st":
 		return e.memory(in, op, args)
 	case strings.HasPrefix(args[len(args)-1], "%") && strings.Contains(args[len(args)-1], "id."):

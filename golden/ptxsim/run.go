@@ -1,6 +1,7 @@
 package ptxsim
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -58,6 +59,9 @@ type thread struct {
 	regs  []uint64
 	block *block
 	last  *allocation
+
+	open   []copying   // asynchronous copies since the last commit
+	groups [][]copying // and before
 }
 
 type block struct {
@@ -101,7 +105,7 @@ func (b *block) run() error {
 		b.shared[i] = 0xff // a NaN: nothing may count on fresh shared memory
 	}
 	for i := range b.threads {
-		b.threads[i].pc, b.threads[i].state = 0, ready
+		b.threads[i].pc, b.threads[i].state, b.threads[i].open, b.threads[i].groups = 0, ready, nil, nil
 	}
 	for {
 		finished := true
@@ -115,7 +119,10 @@ func (b *block) run() error {
 		if finished {
 			return nil
 		}
-		if !b.release() {
+		switch moved, err := b.release(); {
+		case err != nil:
+			return err
+		case !moved:
 			return fmt.Errorf("deadlock at %q", b.e.code[b.threads[0].pc].text)
 		}
 	}
@@ -149,31 +156,33 @@ func (t *thread) run() error {
 
 // release lets go of the warps that wait at one shuffle, then, if there is none, of a block that waits at one barrier. Threads that
 // have ended do not count at barriers, as on the hardware, but do at shuffles with a full mask.
-func (b *block) release() bool {
-	any := false
+func (b *block) release() (moved bool, err error) {
 	for w := 0; w < len(b.threads); w += 32 {
 		warp := b.threads[w:min(w+32, len(b.threads))]
 		if at := b.together(warp, shuffle, false); at != nil {
-			if operandTypes[at.mode] != nil {
+			switch {
+			case at.mode == ldmatrix:
+				err = errors.Join(err, loadMatrices(warp, at))
+			case operandTypes[at.mode] != nil:
 				multiply(warp, at)
-			} else {
+			default:
 				exchange(warp, at)
 			}
-			any = true
+			moved = true
 		}
 	}
-	if any {
-		return true
+	if moved {
+		return true, err
 	}
 	if b.together(b.threads, barrier, true) == nil {
-		return false
+		return false, nil
 	}
 	for i := range b.threads {
 		if t := &b.threads[i]; t.state == waits {
 			t.pc, t.state = t.pc+1, ready
 		}
 	}
-	return true
+	return true, nil
 }
 
 // together is the instruction of a kind that all threads wait at.

@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"mmc/runtime"
@@ -10,16 +11,17 @@ import (
 
 // Driver is what a device needs of CUDA. Memory is managed: the CPU reaches it whenever nothing is in flight.
 type Driver struct {
-	Name      string
-	MaxShared int // bytes of dynamic shared memory that a block may have
-	Alloc     func(bytes int) (unsafe.Pointer, error)
-	Free      func(unsafe.Pointer)
-	Function  func(entry string) (handle uintptr, ok bool)
-	Launch    func(handle uintptr, grid [3]int, threads, shared int, args []uint64) error
-	Wait      func() error
-	Begin     func() error // claims the context for this goroutine's thread
-	End       func()
-	Close     func() // gives the module and the context back
+	Name       string
+	MaxShared  int // bytes of dynamic shared memory that a block may have
+	Processors int // that run blocks at the same time
+	Alloc      func(bytes int) (unsafe.Pointer, error)
+	Free       func(unsafe.Pointer)
+	Function   func(entry string) (handle uintptr, ok bool)
+	Launch     func(handle uintptr, grid [3]int, threads, shared int, args []uint64) error
+	Wait       func() error
+	Begin      func() error // claims the context for this goroutine's thread
+	End        func()
+	Close      func() // gives the module and the context back
 
 	// Capture records the launches that follow instead of starting them; Captured ends that and gives what Replay starts at once.
 	Capture  func() error
@@ -43,6 +45,8 @@ const (
 type device struct {
 	d       *Driver
 	kernels []Kernel
+	operand int // bytes of an operand of tensor cores, or 0 for products in f32
+	rounded map[layer]unsafe.Pointer
 	handles map[string]uintptr
 	fault   *uint64 // set by kernels: an index outside its table
 	args    [RowWords]uint64
@@ -54,16 +58,23 @@ type device struct {
 	captures bool
 }
 
+// layer names weights: where they are, and their sizes.
+type layer struct {
+	w    unsafe.Pointer
+	n, k int
+}
+
 // run is what is known of the runs under one key: that the first was all launches, then the graph made of the second.
 type run struct{ graph uintptr }
 
 // maxRuns bounds the graphs that are kept.
 const maxRuns = 64
 
-// Open makes a device that runs a program's kernels; where it cannot, it closes the driver.
-func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
-	v := &device{d: d, kernels: kernels, handles: map[string]uintptr{}, runs: map[string]run{}}
-	for _, name := range entries(kernels) {
+// Open makes a device that runs a program's kernels; where it cannot, it closes the driver. Products are in f32 or, with operands of 2 or 4
+// bytes, on tensor cores.
+func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
+	v := &device{d: d, kernels: kernels, operand: operand, rounded: map[layer]unsafe.Pointer{}, handles: map[string]uintptr{}, runs: map[string]run{}}
+	for _, name := range entries(kernels, operand > 0) {
 		h, ok := d.Function(name)
 		if !ok {
 			d.Close()
@@ -82,7 +93,7 @@ func Open(d *Driver, kernels []Kernel) (*rt.Device, error) {
 }
 
 // entries are the names of the kernels' entries.
-func entries(kernels []Kernel) []string {
+func entries(kernels []Kernel, tensor bool) []string {
 	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes"}
 	for i, k := range kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
@@ -91,7 +102,15 @@ func entries(kernels []Kernel) []string {
 			}
 		}
 	}
-	return list
+	if !tensor {
+		return list
+	}
+	for _, name := range list {
+		if strings.HasPrefix(name, "gemm") {
+			list = append(list, name+Wide)
+		}
+	}
+	return append(list, "operands")
 }
 
 func (v *device) begin() error {
@@ -164,6 +183,9 @@ func (v *device) close() {
 		v.forget()
 		v.d.End()
 	}
+	for _, p := range v.rounded {
+		v.d.Free(p)
+	}
 	v.d.Free(unsafe.Pointer(v.fault))
 	v.d.Close()
 }
@@ -209,7 +231,40 @@ func (v *device) linear(l *rt.Linear) bool {
 		a[GemmLDC], a[GemmCount], a[GemmOf], a[GemmLine], a[GemmGroup] = uint64(o.Row), uint64(o.Count), uint64(o.Of), uint64(o.Line), uint64(o.Group)
 	}
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
+	if v.operand > 0 && l.M*l.N > 0 {
+		line := blocks(l.K*v.operand, TensorDepth) * TensorDepth
+		w, ok := v.round(l, line)
+		if !ok {
+			return true
+		}
+		a[GemmRounded], a[GemmRoundedRow] = word(w), uint64(line)
+	}
+	grid := [3]int{blocks(l.N, WideSide), blocks(l.M, WideSide), 1}
+	if v.operand > 0 && 4*grid[0]*grid[1] >= 3*v.d.Processors { // larger tiles, where they keep most processors busy
+		return v.launch(entry+Wide, grid, WideShared, GemmWords)
+	}
 	return v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), 1}, 0, GemmWords)
+}
+
+// round is a layer's weights as operands, line bytes a column. They are made when the layer runs for the first time and then kept.
+func (v *device) round(l *rt.Linear, line int) (unsafe.Pointer, bool) {
+	key := layer{l.W, l.N, l.K}
+	if w := v.rounded[key]; w != nil || v.err != nil {
+		return w, v.err == nil
+	}
+	w, err := v.d.Alloc(max(l.N*line, 1))
+	if err != nil {
+		v.err = err
+		return nil, false
+	}
+	v.rounded[key] = w
+	if total := l.N * line / 4; total > 0 {
+		var a [OperandWords]uint64
+		a[OperandTotal], a[OperandRowWords], a[OperandK] = uint64(total), uint64(line/4), uint64(l.K)
+		a[OperandFrom], a[OperandPanel], a[OperandTo] = word(l.W), uint64(l.PanelStep()), word(w)
+		v.err = v.d.Launch(v.handles["operands"], [3]int{blocks(total, threads), 1, 1}, threads, 0, a[:])
+	}
+	return w, v.err == nil
 }
 
 func (v *device) bytes(n *rt.Bytes) bool {

@@ -23,7 +23,13 @@ const (
 	GemmSA, GemmSB, GemmSC     = 17, 20, 23
 	GemmCount, GemmOf          = 24, 25 // rows of a line of C and lines of a group; GemmLDC apart
 	GemmLine, GemmGroup        = 26, 27 // from one line of C to the next, and one group
-	GemmWords                  = 28
+	GemmRounded                = 28     // B rounded to the type of tensor cores, a row a column, or 0
+	GemmRoundedRow             = 29     // from one of its rows to the next
+	GemmWords                  = 30
+
+	OperandTotal, OperandRowWords, OperandK = 0, 1, 2 // words in all and of a row; operands of a row before zeros follow
+	OperandFrom, OperandPanel, OperandTo    = 3, 4, 5
+	OperandWords                            = 6
 
 	AttBatch, AttHeads, AttM, AttS, AttD, AttE = 0, 1, 2, 3, 4, 5
 	AttQ, AttK, AttV, AttOut, AttMask          = 6, 10, 14, 18, 22 // address, strides of batch, head and row
@@ -66,6 +72,17 @@ const (
 	NumbersTo, NumbersKind, NumbersCount, NumbersValues = 0, 1, 2, 3
 	MaxNumbers                                          = 16
 	NumbersWords                                        = NumbersValues + MaxNumbers
+)
+
+// The product on tensor cores: stages of k in shared memory, bytes of operands in each stage's rows, and of a row there; the side of the
+// tile of entries whose names end in Wide, and the shared memory that they want.
+const (
+	TensorStages = 3
+	TensorDepth  = 64
+	TensorLine   = TensorDepth + 16
+	Wide         = "_wide"
+	WideSide     = 128
+	WideShared   = TensorStages * 2 * WideSide * TensorLine
 )
 
 // What FillKind and NumbersKind say of the elements.

@@ -47,6 +47,7 @@ type gemm struct {
 	act                      *loop.Kernel
 	m, n, k                  string // 32-bit sizes
 	tid, m0, n0              string
+	matA, matB               string // the batch entry's
 	addrA, addrB             string // of this thread's first elements to load
 	strideA, strideB         string // from one of its rows of A, or steps of k of B, to the next
 	bk                       string
@@ -56,15 +57,15 @@ type gemm struct {
 	acc                      [side][side]string
 }
 
-// block finds the block's place and the batch entry's matrices.
-func (g *gemm) block() (matA, matB string) {
+// block finds the place of a block of rows x cols and the batch entry's matrices; tiles is its shared memory.
+func (g *gemm) block(rows, cols int, tiles string) {
 	g.m, g.n, g.k = g.word32(cuda.GemmM), g.word32(cuda.GemmN), g.word32(cuda.GemmK)
 	g.tid = g.set("r", "mov.u32", "%tid.x")
-	g.n0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.x"), "6")
-	g.m0 = g.set("r", "shl.b32", g.set("r", "mov.u32", "%ctaid.y"), "6")
-	g.shared = g.set("r", "mov.u32", "tile")
+	g.n0 = g.set("r", "mul.lo.u32", g.set("r", "mov.u32", "%ctaid.x"), num(cols))
+	g.m0 = g.set("r", "mul.lo.u32", g.set("r", "mov.u32", "%ctaid.y"), num(rows))
+	g.shared = g.set("r", "mov.u32", tiles)
 	g.bk = g.word(cuda.GemmBK)
-	return g.batch()
+	g.batch()
 }
 
 // columnOf is the address of column col of B at k = 0.
@@ -78,21 +79,21 @@ func (g *gemm) columnOf(matB, col string) string {
 // addresses finds what this thread loads: of A one step of k of four rows sixteen apart, of B one column of four steps of k four
 // apart.
 func (g *gemm) addresses() {
-	matA, matB := g.block()
+	g.block(tileSide, tileSide, "tile")
 	g.rowA = g.set("r", "add.u32", g.m0, g.set("r", "shr.u32", g.tid, "4"))
 	g.stepA = g.set("r", "and.b32", g.tid, "15")
 	g.colB = g.set("r", "add.u32", g.n0, g.set("r", "and.b32", g.tid, "63"))
 	g.stepB = g.set("r", "shr.u32", g.tid, "6")
 	lda := g.word(cuda.GemmLDA)
-	g.addrA = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.rowA), lda, g.scaled(matA, g.stepA, 4))
+	g.addrA = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.rowA), lda, g.scaled(g.matA, g.stepA, 4))
 	g.strideA = g.set("l", "shl.b64", lda, "4")
-	g.addrB = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.stepB), g.bk, g.columnOf(matB, g.colB))
+	g.addrB = g.set("l", "mad.lo.s64", g.set("l", "cvt.u64.u32", g.stepB), g.bk, g.columnOf(g.matB, g.colB))
 	g.strideB = g.set("l", "shl.b64", g.bk, "2")
 }
 
 // batch picks the matrices of grid row z, an entry of the batch.
-func (g *gemm) batch() (matA, matB string) {
-	matA, matB, g.c, g.bias = g.word(cuda.GemmA), g.word(cuda.GemmB), g.word(cuda.GemmC), g.word(cuda.GemmBias)
+func (g *gemm) batch() {
+	g.matA, g.matB, g.c, g.bias = g.word(cuda.GemmA), g.word(cuda.GemmB), g.word(cuda.GemmC), g.word(cuda.GemmBias)
 	z := g.set("r", "mov.u32", "%ctaid.z")
 	zero := g.set("p", "setp.eq.u32", z, "0")
 	done := g.fresh("matrices")
@@ -102,12 +103,11 @@ func (g *gemm) batch() (matA, matB string) {
 		dim := g.word32(cuda.GemmBatch + i)
 		c := g.set("l", "cvt.u64.u32", g.set("r", "rem.u32", rest, dim))
 		g.i("div.u32 %s, %s, %s", rest, rest, dim)
-		g.i("mad.lo.s64 %s, %s, %s, %s", matA, c, g.word(cuda.GemmSA+i), matA)
-		g.i("mad.lo.s64 %s, %s, %s, %s", matB, c, g.word(cuda.GemmSB+i), matB)
+		g.i("mad.lo.s64 %s, %s, %s, %s", g.matA, c, g.word(cuda.GemmSA+i), g.matA)
+		g.i("mad.lo.s64 %s, %s, %s, %s", g.matB, c, g.word(cuda.GemmSB+i), g.matB)
 	}
 	g.i("mad.lo.s64 %s, %s, %s, %s", g.c, g.set("l", "cvt.u64.u32", z), g.word(cuda.GemmSC), g.c)
 	g.label(done)
-	return matA, matB
 }
 
 // product loops over k: load a tile, wait, multiply, wait.

@@ -36,8 +36,16 @@ func emit(ks []*loop.Kernel, uses []codegen.Use, dtype string) []codegen.File {
 		}
 		fmt.Fprintf(&b, "{Lanes: %v, Rows: %v, Epilogue: %v, Softmax: %v, Embedding: %v},\n", whole(k), u.Rows, u.Epilogue && fusible(k), u.Softmax, u.Embedding)
 	}
-	b.WriteString("}\n\n// openDevice loads the kernels on the GPU.\nfunc openDevice(*rt.Program) (*rt.Device, error) {\nd, err := libcuda.Open(ptx)\nif err != nil {\nreturn nil, err\n}\nreturn cuda.Open(d, gpuKernels)\n}\n")
+	fmt.Fprintf(&b, "}\n\n// openDevice loads the kernels on the GPU.\nfunc openDevice(*rt.Program) (*rt.Device, error) {\nd, err := libcuda.Open(ptx)\nif err != nil {\nreturn nil, err\n}\nreturn cuda.Open(d, gpuKernels, %d)\n}\n", operandBytes(dtype))
 	return []codegen.File{{Path: "kernels.ptx", Data: []byte(Module(ks, uses, dtype))}, {Path: "kernels_cuda.go", Data: []byte(b.String())}}
+}
+
+// operandBytes is the size of an operand of tensor cores; 0 for products in f32.
+func operandBytes(dtype string) int {
+	if dtype == "f32" {
+		return 0
+	}
+	return 4 / tensorTypes[dtype].perWord
 }
 
 // fusible reports whether a kernel can be a product's epilogue: the sum, then perhaps a residual, to an output.
@@ -93,6 +101,9 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 	for _, size := range []int{1, 2, 4, 8} {
 		b.WriteString(moveEntry(size))
 		b.WriteString(gatherEntry(size))
+	}
+	if dtype != "f32" {
+		b.WriteString(operandsEntry(dtype))
 	}
 	b.WriteString(windowsEntry())
 	b.WriteString(narrowEntry())

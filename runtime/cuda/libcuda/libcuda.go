@@ -44,6 +44,7 @@ const (
 	attrManaged                 = 83 // of a device: managed memory
 	attrConcurrent              = 89 // managed memory that the CPU may touch while kernels run elsewhere
 	attrSharedOptin             = 97
+	attrProcessors              = 16
 	attachGlobal                = 1
 	funcMaxDynamicShared        = 8
 	jitErrorLog, jitErrorLogLen = 5, 6
@@ -72,7 +73,7 @@ func Open(ptx string) (*cuda.Driver, error) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	name, shared, err := l.device()
+	name, limits, err := l.device()
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +81,8 @@ func Open(ptx string) (*cuda.Driver, error) {
 		l.close()
 		return nil, err
 	}
-	return &cuda.Driver{Name: name, MaxShared: shared, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end, Close: l.close,
-		Function: func(entry string) (uintptr, bool) { return l.function(entry, shared) },
+	return &cuda.Driver{Name: name, MaxShared: limits.shared, Processors: limits.processors, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end, Close: l.close,
+		Function: func(entry string) (uintptr, bool) { return l.function(entry, limits.shared) },
 		Launch:   l.launch, Wait: func() error { return l.call("cuStreamSynchronize", l.stream) },
 		Capture:  func() error { return l.call("cuStreamBeginCapture_v2", l.stream, captureThreadLocal) },
 		Captured: l.captured,
@@ -130,38 +131,41 @@ func text(b []byte) string {
 	return s
 }
 
+// limits are a device's: shared memory of a block in bytes, and processors.
+type limits struct{ shared, processors int }
+
 // device takes the first device's primary context; kernels need compute capability 8.0 and managed memory.
-func (l *library) device() (name string, shared int, err error) {
+func (l *library) device() (name string, has limits, err error) {
 	if err := l.call("cuInit", 0); err != nil {
-		return "", 0, err
+		return "", limits{}, err
 	}
 	var count int32
 	if err := l.call("cuDeviceGetCount", uintptr(unsafe.Pointer(&count))); err != nil {
-		return "", 0, err
+		return "", limits{}, err
 	}
 	if count == 0 {
-		return "", 0, errors.New("the NVIDIA driver has no device")
+		return "", limits{}, errors.New("the NVIDIA driver has no device")
 	}
 	if err := l.call("cuDeviceGet", uintptr(unsafe.Pointer(&l.dev)), 0); err != nil {
-		return "", 0, err
+		return "", limits{}, err
 	}
 	label := make([]byte, 256)
 	if err := l.call("cuDeviceGetName", uintptr(unsafe.Pointer(&label[0])), 256, uintptr(l.dev)); err != nil {
-		return "", 0, err
+		return "", limits{}, err
 	}
-	var attr [5]int32
-	for i, n := range []uintptr{attrMajor, attrMinor, attrManaged, attrConcurrent, attrSharedOptin} {
+	var attr [6]int32
+	for i, n := range []uintptr{attrMajor, attrMinor, attrManaged, attrConcurrent, attrSharedOptin, attrProcessors} {
 		if err := l.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&attr[i])), n, uintptr(l.dev)); err != nil {
-			return "", 0, err
+			return "", limits{}, err
 		}
 	}
 	if attr[0] < 8 || attr[2] == 0 || attr[3] == 0 {
-		return "", 0, fmt.Errorf("%s has compute capability %d.%d and managed memory %d/%d; 8.0 and both are needed", text(label), attr[0], attr[1], attr[2], attr[3])
+		return "", limits{}, fmt.Errorf("%s has compute capability %d.%d and managed memory %d/%d; 8.0 and both are needed", text(label), attr[0], attr[1], attr[2], attr[3])
 	}
 	if err := l.call("cuDevicePrimaryCtxRetain", uintptr(unsafe.Pointer(&l.ctx)), uintptr(l.dev)); err != nil {
-		return "", 0, err
+		return "", limits{}, err
 	}
-	return text(label), int(attr[4]), l.call("cuCtxSetCurrent", l.ctx)
+	return text(label), limits{int(attr[4]), int(attr[5])}, l.call("cuCtxSetCurrent", l.ctx)
 }
 
 // module has the driver compile the PTX; a refusal comes with the compiler's own words.
@@ -186,7 +190,7 @@ func (l *library) function(entry string, shared int) (uintptr, bool) {
 	if l.bind() != nil || l.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&f)), l.mod, uintptr(unsafe.Pointer(&name[0]))) != nil {
 		return 0, false
 	}
-	if strings.HasPrefix(entry, "attention") && l.call("cuFuncSetAttribute", f, funcMaxDynamicShared, uintptr(shared)) != nil {
+	if (strings.HasPrefix(entry, "attention") || strings.HasSuffix(entry, cuda.Wide)) && l.call("cuFuncSetAttribute", f, funcMaxDynamicShared, uintptr(shared)) != nil {
 		return 0, false
 	}
 	l.handles[f] = entry
