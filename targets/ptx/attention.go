@@ -9,18 +9,23 @@ import (
 const attRows = 16
 
 // attentionEntry prints softmax(Q K' scale + mask) V for sixteen rows of one head: the scores stay in shared memory, sixteen rows of S
-// floats that the launch provides. Grid: groups of rows, heads, batch. Products are chains of fused multiply-adds in increasing k and
-// softmax is the row kernel, so the bits are those of the three steps one by one.
-func attentionEntry(name string, softmax *loop.Kernel) string {
-	comment := name + " computes softmax(Q K' scale + mask) V; the scores stay in shared memory. Softmax is " + softmax.Name
+// floats that the launch provides. Grid: groups of rows, heads, batch. In f32 products are chains of fused multiply-adds in increasing k
+// and softmax is the row kernel, so the bits are those of the three steps one by one; otherwise products run on tensor cores.
+func attentionEntry(name string, softmax *loop.Kernel, dtype string) string {
+	comment := name + " computes softmax(Q K' scale + mask) V with operands in " + dtype + "; the scores stay in shared memory. Softmax is " + softmax.Name
 	return "// The scores.\n.extern .shared .align 16 .b8 " + name + "_scores[];\n\n" + entry(name, comment, cuda.AttWords, threads, 0, func(a *asm) {
-		t := &attention{asm: a}
+		t := attention{asm: a}
 		t.addresses(name)
-		t.scoresOf()
+		scoresOf, output := t.scoresOf, t.output
+		if dtype != "f32" {
+			x := t.onTensorCores(dtype)
+			scoresOf, output = x.scoresOf, x.output
+		}
+		scoresOf()
 		a.i("bar.sync 0")
 		t.softmax(softmax)
 		a.i("bar.sync 0")
-		t.output()
+		output()
 		a.i("ret")
 	})
 }

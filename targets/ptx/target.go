@@ -92,7 +92,7 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 			b.WriteString(gemmEntry(fmt.Sprintf("gemm%d", i), k, dtype))
 		}
 		if uses[i].Softmax {
-			b.WriteString(attentionEntry(fmt.Sprintf("attention%d", i), k))
+			b.WriteString(attentionEntry(fmt.Sprintf("attention%d", i), k, dtype))
 		}
 		if uses[i].Embedding {
 			b.WriteString(embeddingEntry(fmt.Sprintf("embedding%d", i), k))
