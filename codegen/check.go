@@ -12,7 +12,7 @@ import (
 var allowedImports = map[string]bool{"context": true, "embed": true, "os": true, "testing": true, "math": true, "unsafe": true}
 
 // allowedDirectives are the compiler directives in what we emit, besides build constraints.
-var allowedDirectives = map[string]bool{"//go:embed weights.bin": true, "//go:embed kernels.ptx": true, "//go:noescape": true}
+var allowedDirectives = map[string]bool{"//go:embed weights.bin": true, "//go:embed kernels.ptx": true, "//go:embed hopper.ptx": true, "//go:noescape": true}
 
 // check parses emitted Go files again and refuses what the emitter never means to write: other imports, init functions,
 // directives, cgo. The runtime's files are ours and only parsed.

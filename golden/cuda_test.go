@@ -14,7 +14,7 @@ import (
 )
 
 // driverFaults are what can go wrong with a GPU, as a made-up driver has it: its environment, and what a program that must use the
-// GPU says and exits with.
+// GPU says and exits with. Products of those with FAKE_HOPPER, a GPU of compute capability 9.0, are in bf16.
 var driverFaults = []struct {
 	name, env, says string
 	code            int
@@ -31,6 +31,9 @@ var driverFaults = []struct {
 	{"unknown error", "FAKE_FAIL=cuStreamSynchronize:12345", "cuStreamSynchronize: unknown error (12345)", rt.ExitInternal},
 	{"graph refused", "FAKE_FAIL=cuGraphInstantiateWithFlags:999", "cuGraphInstantiateWithFlags: CUDA_ERROR_UNKNOWN (999)", rt.ExitInternal},
 	{"well", "", "", rt.ExitOK},
+	{"Hopper, not asked for", "FAKE_HOPPER=1 FAKE_FAIL=cuTensorMapEncodeTiled:1", "", rt.ExitOK},
+	{"no map", "FAKE_HOPPER=1 MMC_WGMMA=1 FAKE_FAIL=cuTensorMapEncodeTiled:999", "cuTensorMapEncodeTiled: CUDA_ERROR_UNKNOWN (999)", rt.ExitInternal},
+	{"Hopper", "FAKE_HOPPER=1 MMC_WGMMA=1", "", rt.ExitOK},
 }
 
 // TestDriverFaults runs a program with a made-up libcuda.so.1: every fault is one line that names the call, and everything is given
@@ -48,12 +51,20 @@ func TestDriverFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := suite(t, []*driver.Compiled{c})
+	tensor, err := driver.Compile("models/digits-vit/model.onnx", driver.Options{Targets: everything(), Accelerator: targets.Accelerator("cuda", "bf16")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := suite(t, []*driver.Compiled{c, tensor})
 	for _, f := range driverFaults {
 		t.Run(f.name, func(t *testing.T) {
-			report := filepath.Join(dir, "report")
-			cmd := p.command(0, "bench", "--isa", rt.Accelerator, "--dim", "batch=1", "--runs", "3", "--warmup", "3", "--json")
-			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "FAKE_REPORT="+report, f.env)
+			report, program := filepath.Join(dir, "report"), 0
+			if strings.Contains(f.env, "FAKE_HOPPER") {
+				program = 1
+			}
+			cmd := p.command(program, "bench", "--isa", rt.Accelerator, "--dim", "batch=1", "--runs", "3", "--warmup", "3", "--json")
+			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "FAKE_REPORT="+report)
+			cmd.Env = append(cmd.Env, strings.Fields(f.env)...)
 			var msg strings.Builder
 			cmd.Stderr = &msg
 			if code := codeOf(cmd.Run()); code != f.code || !strings.Contains(msg.String(), f.says) || strings.Count(msg.String(), "\n") > 1 {

@@ -83,12 +83,19 @@ func ptxSweep(t *testing.T, dtype string) {
 	main := strings.NewReplacer("/*ROWS*/", strings.Join(unit.Rows, ", "), "/*TABLE*/", table.String(), "/*KINDS*/", kinds.String(), "/*EXACT*/", fmt.Sprint(dtype != "f32"), "/*OPERAND*/", fmt.Sprint(map[string]int{"f32": 0, "tf32": 4, "bf16": 2, "f16": 2}[dtype])).Replace(string(src))
 	files = append(append(files, more...), unit.Files...)
 	files = append(files, codegen.File{Path: "main.go", Data: []byte(main)}, codegen.File{Path: "go.mod", Data: []byte("module model\n\ngo 1.26\n")},
-		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses, dtype))})
+		codegen.File{Path: "kernels.ptx", Data: []byte(ptx.Module(ks, uses, dtype))}, codegen.File{Path: "hopper.ptx", Data: []byte(ptx.Hopper(ks, uses, dtype))})
 	bin := buildFiles(t, dir, files, "", "")
-	out, err := exec.Command(bin).CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil || !strings.Contains(string(out), "agree with plain Go") {
-		t.Fatal(err)
+	for _, wgmma := range []string{"", "1"}[:min(2, 1+len(ptx.Hopper(ks, uses, dtype)))] {
+		cmd, launches := exec.Command(bin), filepath.Join(dir, "launches"+wgmma)
+		cmd.Env = append(os.Environ(), "MMC_WGMMA="+wgmma, "MMC_LAUNCHES="+launches)
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil || !strings.Contains(string(out), "agree with plain Go") {
+			t.Fatal(err)
+		}
+		if counts, err := os.ReadFile(launches); err != nil || strings.Contains(string(counts), "_hopper ") != (wgmma != "") {
+			t.Errorf("products by wgmma: %v %s", err, counts)
+		}
 	}
 }
 
@@ -118,27 +125,35 @@ var spills = regexp.MustCompile(`(\d+) bytes spill (stores|loads)`)
 // dtypes are the operand types of products.
 var dtypes = []string{"f32", "bf16", "f16", "tf32"}
 
-// TestPTXAssembles has ptxas assemble every kernel for sm_80 and sm_90a, without a spill.
+// TestPTXAssembles has ptxas assemble every kernel for sm_80 and sm_90a, and those for that alone, without a spill.
 func TestPTXAssembles(t *testing.T) {
 	tool, dir := ptxas(t), t.TempDir()
 	for _, dtype := range dtypes {
-		file := filepath.Join(dir, dtype+".ptx")
-		if err := os.WriteFile(file, []byte(ptxModule(t, dtype)), 0o644); err != nil {
-			t.Fatal(err)
+		assembles(t, tool, dir, dtype, ptxModule(t, dtype), "sm_80", "sm_90a")
+		ks := ptxKernels(t)
+		if hopper := ptx.Hopper(ks, ptxUses(ks), dtype); hopper != "" {
+			assembles(t, tool, dir, dtype+", wgmma", hopper, "sm_90a")
 		}
-		for _, arch := range []string{"sm_80", "sm_90a"} {
-			out, err := exec.Command(tool, "-v", "-arch="+arch, "-o", file+".cubin", file).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%s, %s: %v\n%s", dtype, arch, err, out)
+	}
+}
+
+func assembles(t *testing.T, tool, dir, name, module string, archs ...string) {
+	file := filepath.Join(dir, "module.ptx")
+	if err := os.WriteFile(file, []byte(module), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range archs {
+		out, err := exec.Command(tool, "-v", "-arch="+arch, "-o", file+".cubin", file).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s, %s: %v\n%s", name, arch, err, out)
+		}
+		for _, m := range spills.FindAllStringSubmatch(string(out), -1) {
+			if m[1] != "0" {
+				t.Errorf("%s, %s: %s", name, arch, m[0])
 			}
-			for _, m := range spills.FindAllStringSubmatch(string(out), -1) {
-				if m[1] != "0" {
-					t.Errorf("%s, %s: %s", dtype, arch, m[0])
-				}
-			}
-			if !strings.Contains(string(out), "registers") {
-				t.Errorf("%s, %s: no report: %s", dtype, arch, out)
-			}
+		}
+		if text := string(out); !strings.Contains(text, "registers") || strings.Contains(strings.ToLower(text), "warning") {
+			t.Errorf("%s, %s: no report, or a warning: %s", name, arch, out)
 		}
 	}
 }
@@ -287,7 +302,8 @@ func TestBERTLaunches(t *testing.T) {
 // TestPTXParses: the interpreter must know every instruction that can be emitted.
 func TestPTXParses(t *testing.T) {
 	for _, dtype := range dtypes {
-		if _, err := ptxsim.Parse(ptxModule(t, dtype)); err != nil {
+		ks := ptxKernels(t)
+		if _, err := ptxsim.Parse(ptxModule(t, dtype), ptx.Hopper(ks, ptxUses(ks), dtype)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,8 +12,8 @@ type copying struct {
 	n, size  int
 }
 
-// async decodes cp.async and what commits and waits for groups of them. A copy is done when its thread waits for it, at the latest moment
-// that the hardware may take.
+// async decodes cp.async and what commits and waits for groups of them. A copy is done when its thread waits for it or, in early launches,
+// at once.
 func (e *entry) async(in *instr, op string, args []string) error {
 	switch op {
 	case "cp.async.commit_group":
@@ -39,6 +39,9 @@ func (e *entry) async(in *instr, op string, args []string) error {
 		if c.size > n || c.from%uint64(n) != 0 {
 			return fmt.Errorf("%d bytes from %#x", c.size, c.from)
 		}
+		if t.block.m.early {
+			return t.copy(c)
+		}
 		t.open = append(t.open, c)
 		return nil
 	}
@@ -49,22 +52,29 @@ func (e *entry) async(in *instr, op string, args []string) error {
 func (t *thread) waitFor(most int) error {
 	for len(t.groups) > most {
 		for _, c := range t.groups[0] {
-			to, err := t.memory("shared", c.to, c.n, false)
-			if err != nil {
+			if err := t.copy(c); err != nil {
 				return err
 			}
-			clear(to[:c.n])
-			if c.size == 0 {
-				continue
-			}
-			from, err := t.global(c.from, c.n)
-			if err != nil {
-				return err
-			}
-			copy(to, from[:c.size])
 		}
 		t.groups = t.groups[1:]
 	}
+	return nil
+}
+
+func (t *thread) copy(c copying) error {
+	to, err := t.memory("shared", c.to, c.n, false)
+	if err != nil {
+		return err
+	}
+	clear(to[:c.n])
+	if c.size == 0 {
+		return nil
+	}
+	from, err := t.global(c.from, c.n)
+	if err != nil {
+		return err
+	}
+	copy(to, from[:c.size])
 	return nil
 }
 

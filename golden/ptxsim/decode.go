@@ -32,6 +32,11 @@ func (e *entry) decode(in *instr, op string, args []string) error {
 		return nil
 	case name == "mma":
 		return e.product(in, op, args)
+	case op == warpSync:
+		in.kind, in.mode = shuffle, op
+		return nil
+	case name == "mbarrier", name == "wgmma", name == "fence", strings.HasPrefix(op, "cp.async.bulk"):
+		return e.hopper(in, op, args)
 	case name == "cp":
 		return e.async(in, op, args)
 	case name == "ldmatrix":
@@ -183,6 +188,7 @@ var functions = map[string]any{
 	"rem.u32": fn2(func(a, b uint64) uint64 { return low(a) - quotient(low(a), low(b))*low(b) }),
 	"min.u32": fn2(func(a, b uint64) uint64 { return min(low(a), low(b)) }),
 	"shr.u32": fn2(func(a, b uint64) uint64 { return low(a) >> b }), "shl.b32": fn2(func(a, b uint64) uint64 { return low(a << b) }),
+	"xor.b32": fn2(func(a, b uint64) uint64 { return low(a ^ b) }), "cvta.param.u64": fn1(func(a uint64) uint64 { return a + genericParam }),
 	"and.b32": fn2(func(a, b uint64) uint64 { return low(a & b) }), "mul.wide.u32": fn2(func(a, b uint64) uint64 { return low(a) * low(b) }),
 
 	"add.s64": fn2(func(a, b uint64) uint64 { return a + b }), "sub.s64": fn2(func(a, b uint64) uint64 { return a - b }),

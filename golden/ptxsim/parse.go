@@ -45,19 +45,30 @@ const (
 	branch
 	barrier
 	shuffle
+	grouped // waits for a warpgroup
+	await   // waits for a barrier in shared memory
 	exit
 )
 
 var (
-	entryLine = regexp.MustCompile(`^\.visible \.entry (\w+)\(\.param \.align 8 \.b8 args\[(\d+)\]\)$`)
+	entryLine = regexp.MustCompile(`^\.visible \.entry (\w+)\(\.param \.align \d+ \.b8 args\[(\d+)\]\)$`)
 	externVar = regexp.MustCompile(`^\.extern \.shared \.align 16 \.b8 (\w+)\[\];$`)
 	sharedVar = regexp.MustCompile(`^\.shared \.align 16 \.b8 (\w+)\[(\d+)\];$`)
 	memory    = regexp.MustCompile(`^\[([%\w]+)(?:\+(\d+))?\]$`)
 )
 
-// Parse reads a module.
-func Parse(text string) (*Module, error) {
+// Parse reads modules as one.
+func Parse(texts ...string) (*Module, error) {
 	m := &Module{map[string]*entry{}}
+	for _, text := range texts {
+		if err := m.parse(text); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Module) parse(text string) error {
 	var externs []string
 	var e *entry
 	for n, line := range strings.Split(text, "\n") {
@@ -77,10 +88,10 @@ func Parse(text string) (*Module, error) {
 			continue
 		}
 		if err := e.line(line, externs); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n+1, err)
+			return fmt.Errorf("line %d: %w", n+1, err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (e *entry) line(line string, externs []string) error {
@@ -115,15 +126,15 @@ func (e *entry) line(line string, externs []string) error {
 	return nil
 }
 
-// operands splits at commas outside braces.
+// operands splits at commas outside braces and brackets.
 func operands(s string) []string {
 	var out []string
 	depth, from := 0, 0
 	for i, c := range s {
 		switch c {
-		case '{':
+		case '{', '[':
 			depth++
-		case '}':
+		case '}', ']':
 			depth--
 		case ',':
 			if depth == 0 {

@@ -11,6 +11,7 @@ type Machine struct {
 	m       *Module
 	blocks  []allocation
 	Started map[string]int // launches of each entry
+	early   bool           // of the launch in progress: see Launch
 }
 
 type allocation struct {
@@ -71,9 +72,11 @@ type block struct {
 	shared  []byte
 	params  []byte
 	threads []thread
+	bars    map[uint64]*mbarrier
 }
 
-// Launch runs an entry to its end.
+// Launch runs an entry to its end. In every second launch copies are made as soon as they are started and one warp or group of warps runs as
+// far ahead of the others as it may; in the rest copies are made at the last moment and all warps go on together.
 func (m *Machine) Launch(name string, grid [3]int, threads, shared int, params []uint64) error {
 	e := m.m.entries[name]
 	if e == nil {
@@ -83,6 +86,7 @@ func (m *Machine) Launch(name string, grid [3]int, threads, shared int, params [
 		return fmt.Errorf("%s: %d bytes of parameters, want %d", name, len(params)*8, e.params)
 	}
 	m.Started[name]++
+	m.early = m.Started[name]%2 == 0
 	b := &block{e: e, m: m, shared: make([]byte, e.static+shared), params: unsafe.Slice((*byte)(unsafe.Pointer(&params[0])), e.params)}
 	for i := range threads {
 		b.threads = append(b.threads, thread{id: i, regs: append([]uint64{}, e.init...), block: b})
@@ -104,6 +108,7 @@ func (b *block) run() error {
 	for i := range b.shared {
 		b.shared[i] = 0xff // a NaN: nothing may count on fresh shared memory
 	}
+	b.bars = map[uint64]*mbarrier{}
 	for i := range b.threads {
 		b.threads[i].pc, b.threads[i].state, b.threads[i].open, b.threads[i].groups = 0, ready, nil, nil
 	}
@@ -157,12 +162,14 @@ func (t *thread) run() error {
 // release lets go of the warps that wait at one shuffle, then, if there is none, of a block that waits at one barrier. Threads that
 // have ended do not count at barriers, as on the hardware, but do at shuffles with a full mask.
 func (b *block) release() (moved bool, err error) {
-	for w := 0; w < len(b.threads); w += 32 {
+	for w := 0; w < len(b.threads) && !(moved && b.m.early); w += 32 {
 		warp := b.threads[w:min(w+32, len(b.threads))]
 		if at := b.together(warp, shuffle, false); at != nil {
 			switch {
 			case at.mode == ldmatrix:
 				err = errors.Join(err, loadMatrices(warp, at))
+			case at.mode == warpSync:
+				together(warp)
 			case operandTypes[at.mode] != nil:
 				multiply(warp, at)
 			default:
@@ -170,6 +177,15 @@ func (b *block) release() (moved bool, err error) {
 			}
 			moved = true
 		}
+	}
+	for w := 0; w < len(b.threads) && !(moved && b.m.early); w += 128 {
+		group := b.threads[w:min(w+128, len(b.threads))]
+		if at := b.together(group, grouped, false); at != nil {
+			err, moved = errors.Join(err, multiplyGroup(group, at)), true
+		}
+	}
+	if through, e := b.awaited(); through || e != nil {
+		err, moved = errors.Join(err, e), true
 	}
 	if moved {
 		return true, err
@@ -183,6 +199,24 @@ func (b *block) release() (moved bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// awaited lets go of the threads that wait for a barrier in shared memory that is through.
+func (b *block) awaited() (moved bool, err error) {
+	for i := range b.threads {
+		t := &b.threads[i]
+		if t.state != waits || b.e.code[t.pc].kind != await {
+			continue
+		}
+		in := &b.e.code[t.pc]
+		if e := in.run(t); e != nil {
+			return moved, fmt.Errorf("thread %d: %q: %w", t.id, in.text, e)
+		}
+		if t.regs[in.regs[0]] != 0 {
+			t.pc, t.state, moved = t.pc+1, ready, true
+		}
+	}
+	return moved, nil
 }
 
 // together is the instruction of a kind that all threads wait at.
@@ -199,6 +233,15 @@ func (b *block) together(threads []thread, k kind, skipDone bool) *instr {
 		at = &b.e.code[t.pc]
 	}
 	return at
+}
+
+// warpSync only waits for the warp.
+const warpSync = "bar.warp.sync"
+
+func together(warp []thread) {
+	for i := range warp {
+		warp[i].pc, warp[i].state = warp[i].pc+1, ready
+	}
 }
 
 // exchange is shfl.sync within groups of sixteen: down reads from a higher lane, or keeps its own past the end; idx from one lane.

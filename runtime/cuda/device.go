@@ -23,12 +23,25 @@ type Driver struct {
 	End        func()
 	Close      func() // gives the module and the context back
 
+	// Map describes a matrix to the tensor memory accelerator, for boxes of HopperLine bytes x WideSide rows. It is nil where kernels for
+	// compute capability 9.0 are not to run.
+	Map func(m Matrix) ([MapWords]uint64, error)
+
 	// Capture records the launches that follow instead of starting them; Captured ends that and gives what Replay starts at once.
 	Capture  func() error
 	Captured func() (graph uintptr, err error)
 	Replay   func(graph uintptr) error
 	Drop     func(graph uintptr)
 }
+
+// Matrix is rows of elements of 2 or 4 bytes, Step bytes from one row to the next; its address and Step are multiples of 16.
+type Matrix struct {
+	P                         unsafe.Pointer
+	Rows, Columns, Step, Size int
+}
+
+// MapWords is the size of the driver's description of a matrix.
+const MapWords = 16
 
 // Kernel says how a row kernel is used, and so which entries there are for it.
 type Kernel struct {
@@ -74,7 +87,7 @@ const maxRuns = 64
 // bytes, on tensor cores.
 func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
 	v := &device{d: d, kernels: kernels, operand: operand, rounded: map[layer]unsafe.Pointer{}, handles: map[string]uintptr{}, runs: map[string]run{}}
-	for _, name := range entries(kernels, operand > 0) {
+	for _, name := range v.entries() {
 		h, ok := d.Function(name)
 		if !ok {
 			d.Close()
@@ -93,21 +106,25 @@ func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
 }
 
 // entries are the names of the kernels' entries.
-func entries(kernels []Kernel, tensor bool) []string {
+func (v *device) entries() []string {
 	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes"}
-	for i, k := range kernels {
+	for i, k := range v.kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
 				list = append(list, fmt.Sprint(name, i))
 			}
 		}
 	}
-	if !tensor {
+	if v.operand == 0 {
 		return list
 	}
 	for _, name := range list {
-		if strings.HasPrefix(name, "gemm") {
-			list = append(list, name+Wide)
+		if !strings.HasPrefix(name, "gemm") {
+			continue
+		}
+		list = append(list, name+Wide)
+		if v.d.Map != nil {
+			list = append(list, name+Hopper)
 		}
 	}
 	return append(list, "operands")
@@ -232,18 +249,39 @@ func (v *device) linear(l *rt.Linear) bool {
 	}
 	a[GemmBias], a[GemmRes], a[GemmLDR] = word(l.Bias), word(l.Res), uint64(l.N*4)
 	if v.operand > 0 && l.M*l.N > 0 {
-		line := blocks(l.K*v.operand, TensorDepth) * TensorDepth
-		w, ok := v.round(l, line)
-		if !ok {
-			return true
-		}
-		a[GemmRounded], a[GemmRoundedRow] = word(w), uint64(line)
-	}
-	grid := [3]int{blocks(l.N, WideSide), blocks(l.M, WideSide), 1}
-	if v.operand > 0 && 4*grid[0]*grid[1] >= 3*v.d.Processors { // larger tiles, where they keep most processors busy
-		return v.launch(entry+Wide, grid, WideShared, GemmWords)
+		return v.tensorLinear(l, entry)
 	}
 	return v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), 1}, 0, GemmWords)
+}
+
+// tensorLinear launches a layer on tensor cores: in larger tiles where these keep most processors busy.
+func (v *device) tensorLinear(l *rt.Linear, entry string) bool {
+	line := blocks(l.K*v.operand, TensorDepth) * TensorDepth
+	w, ok := v.round(l, line)
+	if !ok {
+		return true
+	}
+	v.args[GemmRounded], v.args[GemmRoundedRow] = word(w), uint64(line)
+	grid := [3]int{blocks(l.N, WideSide), blocks(l.M, WideSide), 1}
+	switch {
+	case 4*grid[0]*grid[1] < 3*v.d.Processors:
+		return v.launch(entry, [3]int{blocks(l.N, 64), blocks(l.M, 64), 1}, 0, GemmWords)
+	case v.d.Map == nil || (word(l.A)|uint64(l.RowStep()))%16 != 0 || l.K == 0:
+		return v.launch(entry+Wide, grid, WideShared, GemmWords)
+	}
+	v.describe(HopperMapA, Matrix{l.A, l.M, l.K, l.RowStep(), 4})
+	v.describe(HopperMapB, Matrix{w, l.N, line / v.operand, line, v.operand})
+	return v.launch(entry+Hopper, grid, HopperShared(v.operand), HopperWords)
+}
+
+// describe puts a matrix's map into the arguments.
+func (v *device) describe(at int, m Matrix) {
+	if v.err != nil {
+		return
+	}
+	var words [MapWords]uint64
+	words, v.err = v.d.Map(m)
+	copy(v.args[at:], words[:])
 }
 
 // round is a layer's weights as operands, line bytes a column. They are made when the layer runs for the first time and then kept.

@@ -27,6 +27,10 @@ const (
 	GemmRoundedRow             = 29     // from one of its rows to the next
 	GemmWords                  = 30
 
+	HopperMapA  = 32 // for entries whose names end in Hopper, behind the words above: maps of A and of B rounded, from words at multiples of 64 bytes
+	HopperMapB  = HopperMapA + MapWords
+	HopperWords = HopperMapB + MapWords
+
 	OperandTotal, OperandRowWords, OperandK = 0, 1, 2 // words in all and of a row; operands of a row before zeros follow
 	OperandFrom, OperandPanel, OperandTo    = 3, 4, 5
 	OperandWords                            = 6
@@ -84,6 +88,19 @@ const (
 	WideSide     = 128
 	WideShared   = TensorStages * 2 * WideSide * TensorLine
 )
+
+// The product by wgmma, in tiles of WideSide: stages of k, and the bytes of a row of a box.
+const (
+	Hopper       = "_hopper"
+	HopperStages = 4
+	HopperLine   = 128
+)
+
+// HopperShared is the shared memory that entries for operands of a size want: stages from a multiple of 1,024 bytes on, each with a box of
+// B and those of as many values of A in f32, and two barriers for each.
+func HopperShared(operand int) int {
+	return 1024 + HopperStages*((1+4/operand)*WideSide*HopperLine+16)
+}
 
 // What FillKind and NumbersKind say of the elements.
 const (

@@ -28,7 +28,7 @@ int cuDeviceGet(int *dev, int i) { CALL(cuDeviceGet); *dev = i; return 0; }
 int cuDeviceGetName(char *name, int n, int dev) { CALL(cuDeviceGetName); strncpy(name, "Fake GPU", n); return 0; }
 int cuDeviceGetAttribute(int *v, int attr, int dev) {
 	CALL(cuDeviceGetAttribute);
-	*v = attr == 75 ? (getenv("FAKE_OLD") ? 7 : 8) : attr == 76 ? 0 : attr == 97 ? 101376 : 1;
+	*v = attr == 75 ? (getenv("FAKE_OLD") ? 7 : getenv("FAKE_HOPPER") ? 9 : 8) : attr == 76 ? 0 : attr == 97 ? 232448 : 1;
 	return 0;
 }
 int cuDevicePrimaryCtxRetain(void **ctx, int dev) { CALL(cuDevicePrimaryCtxRetain); *ctx = &live; return 0; }
@@ -47,15 +47,26 @@ int cuModuleLoadDataEx(void **mod, const char *image, unsigned n, int *options, 
 	int e = result("cuModuleLoadDataEx");
 	if (e) { for (unsigned i = 0; i < n; i++) if (options[i] == 5) strcpy(values[i], "ptxas fatal: line 7"); return e; }
 	if (!strstr(image, ".visible .entry gemm")) return 218;
+	if (strstr(image, ".target sm_90a") && !getenv("FAKE_HOPPER")) return 209;
 	*mod = &live; live++;
 	return 0;
 }
 int cuModuleUnload(void *mod) { live--; return 0; }
 int cuModuleGetFunction(void **f, void *mod, const char *name) { CALL(cuModuleGetFunction); *f = strdup(name); return 0; }
-int cuFuncSetAttribute(void *f, int attr, int v) { CALL(cuFuncSetAttribute); return attr == 8 && v == 101376 ? 0 : 999; }
+int cuFuncSetAttribute(void *f, int attr, int v) { CALL(cuFuncSetAttribute); return attr == 8 && v == 232448 ? 0 : 999; }
 int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params, void **extra) {
 	CALL(cuLaunchKernel);
+	if (strstr(f, "_hopper") && (((unsigned long *)params[0])[32] != 0x6d6170 || ((unsigned long *)params[0])[48] != 0x6d6170 || shared < 131072)) return 999;
 	return gx && gy && gz && bx == 256 && by == 1 && bz == 1 && stream && params && params[0] && !extra ? 0 : 999;
+}
+int cuTensorMapEncodeTiled(unsigned long *map, int kind, unsigned rank, void *p, const unsigned long *dims, const unsigned long *steps,
+	const unsigned *box, const unsigned *every, int interleave, int swizzle, int promote, int fill) {
+	CALL(cuTensorMapEncodeTiled);
+	memset(map, 0, 128);
+	*map = 0x6d6170;
+	return (unsigned long)map % 64 == 0 && (kind == 1 || kind == 7) && rank == 2 && (unsigned long)p % 16 == 0 && dims[0] && dims[1] && steps[0] % 16 == 0 &&
+		steps[0] >= dims[0] * (kind == 1 ? 2 : 4) && box[0] * (kind == 1 ? 2 : 4) == 128 && box[1] == 128 && every[0] == 1 && every[1] == 1 &&
+		!interleave && swizzle == 3 && !fill ? 0 : 1;
 }
 int cuStreamCreate(void **s, unsigned flags) { CALL(cuStreamCreate); *s = malloc(1); live++; return 0; }
 int cuStreamDestroy_v2(void *s) { free(s); live--; return 0; }

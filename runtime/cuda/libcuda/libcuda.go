@@ -4,6 +4,7 @@ package libcuda
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ var calls = []string{"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetNa
 	"cuStreamDestroy_v2", "cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy",
 	"cuGraphExecDestroy"}
 
+// newer is there from CUDA 12.0 on.
+const newer = "cuTensorMapEncodeTiled"
+
 // The driver's numbers, from cuda.h.
 const (
 	attrMajor, attrMinor        = 75, 76
@@ -60,13 +64,15 @@ type library struct {
 	dev    int32
 	ctx    uintptr
 	mod    uintptr
+	hopper uintptr // the module for compute capability 9.0, or 0
 	stream uintptr
 
 	handles map[uintptr]string
 }
 
-// Open loads the driver, takes its first device and loads a module of PTX. The error says which step failed.
-func Open(ptx string) (*cuda.Driver, error) {
+// Open loads the driver, takes its first device and loads a module of PTX and, on compute capability 9.0 if MMC_WGMMA is set, another one of
+// kernels for that alone; it may be empty. The error says which step failed.
+func Open(ptx, hopper string) (*cuda.Driver, error) {
 	l, err := load()
 	if err != nil {
 		return nil, err
@@ -77,17 +83,28 @@ func Open(ptx string) (*cuda.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(l.module(ptx), l.call("cuStreamCreate", uintptr(unsafe.Pointer(&l.stream)), nonBlocking)); err != nil {
+	if !limits.hopper || l.addr[newer] == 0 || os.Getenv("MMC_WGMMA") == "" {
+		hopper = ""
+	}
+	err = l.module(ptx, &l.mod)
+	if err == nil && hopper != "" {
+		err = l.module(hopper, &l.hopper)
+	}
+	if err := errors.Join(err, l.call("cuStreamCreate", uintptr(unsafe.Pointer(&l.stream)), nonBlocking)); err != nil {
 		l.close()
 		return nil, err
 	}
-	return &cuda.Driver{Name: name, MaxShared: limits.shared, Processors: limits.processors, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end, Close: l.close,
+	d := &cuda.Driver{Name: name, MaxShared: limits.shared, Processors: limits.processors, Alloc: l.alloc, Free: l.free, Begin: l.begin, End: l.end, Close: l.close,
 		Function: func(entry string) (uintptr, bool) { return l.function(entry, limits.shared) },
 		Launch:   l.launch, Wait: func() error { return l.call("cuStreamSynchronize", l.stream) },
 		Capture:  func() error { return l.call("cuStreamBeginCapture_v2", l.stream, captureThreadLocal) },
 		Captured: l.captured,
 		Replay:   func(graph uintptr) error { return l.call("cuGraphLaunch", graph, l.stream) },
-		Drop:     func(graph uintptr) { _ = l.call("cuGraphExecDestroy", graph) }}, nil
+		Drop:     func(graph uintptr) { _ = l.call("cuGraphExecDestroy", graph) }}
+	if l.hopper != 0 {
+		d.Map = l.matrix
+	}
+	return d, nil
 }
 
 func load() (*library, error) {
@@ -96,9 +113,9 @@ func load() (*library, error) {
 		return nil, ErrNoDriver
 	}
 	l := &library{addr: map[string]uintptr{}, handles: map[uintptr]string{}}
-	for _, name := range calls {
+	for _, name := range append(calls, newer) {
 		p, err := purego.Dlsym(h, name)
-		if err != nil {
+		if err != nil && name != newer {
 			return nil, fmt.Errorf("%w: it has no %s", ErrNoDriver, name)
 		}
 		l.addr[name] = p
@@ -131,8 +148,11 @@ func text(b []byte) string {
 	return s
 }
 
-// limits are a device's: shared memory of a block in bytes, and processors.
-type limits struct{ shared, processors int }
+// limits are a device's: shared memory of a block in bytes, processors, whose kernels it runs.
+type limits struct {
+	shared, processors int
+	hopper             bool // compute capability 9.0
+}
 
 // device takes the first device's primary context; kernels need compute capability 8.0 and managed memory.
 func (l *library) device() (name string, has limits, err error) {
@@ -165,11 +185,11 @@ func (l *library) device() (name string, has limits, err error) {
 	if err := l.call("cuDevicePrimaryCtxRetain", uintptr(unsafe.Pointer(&l.ctx)), uintptr(l.dev)); err != nil {
 		return "", limits{}, err
 	}
-	return text(label), limits{int(attr[4]), int(attr[5])}, l.call("cuCtxSetCurrent", l.ctx)
+	return text(label), limits{int(attr[4]), int(attr[5]), attr[0] == 9 && attr[1] == 0}, l.call("cuCtxSetCurrent", l.ctx)
 }
 
 // module has the driver compile the PTX; a refusal comes with the compiler's own words.
-func (l *library) module(ptx string) error {
+func (l *library) module(ptx string, mod *uintptr) error {
 	log := make([]byte, logBytes)
 	options := []uint32{jitErrorLog, jitErrorLogLen}
 	values := struct { // as the options: an address, a number
@@ -177,7 +197,7 @@ func (l *library) module(ptx string) error {
 		size uintptr
 	}{unsafe.Pointer(&log[0]), logBytes}
 	image := append([]byte(ptx), 0)
-	err := l.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&l.mod)), uintptr(unsafe.Pointer(&image[0])), uintptr(len(options)), uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values)))
+	err := l.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(mod)), uintptr(unsafe.Pointer(&image[0])), uintptr(len(options)), uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values)))
 	if err != nil && log[0] != 0 {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(text(log)))
 	}
@@ -187,10 +207,14 @@ func (l *library) module(ptx string) error {
 func (l *library) function(entry string, shared int) (uintptr, bool) {
 	name := append([]byte(entry), 0)
 	var f uintptr
-	if l.bind() != nil || l.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&f)), l.mod, uintptr(unsafe.Pointer(&name[0]))) != nil {
+	mod, hopper := l.mod, strings.HasSuffix(entry, cuda.Hopper)
+	if hopper {
+		mod = l.hopper
+	}
+	if l.bind() != nil || l.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&f)), mod, uintptr(unsafe.Pointer(&name[0]))) != nil {
 		return 0, false
 	}
-	if (strings.HasPrefix(entry, "attention") || strings.HasSuffix(entry, cuda.Wide)) && l.call("cuFuncSetAttribute", f, funcMaxDynamicShared, uintptr(shared)) != nil {
+	if (hopper || strings.HasPrefix(entry, "attention") || strings.HasSuffix(entry, cuda.Wide)) && l.call("cuFuncSetAttribute", f, funcMaxDynamicShared, uintptr(shared)) != nil {
 		return 0, false
 	}
 	l.handles[f] = entry
@@ -235,8 +259,10 @@ func (l *library) close() {
 	if l.stream != 0 {
 		_ = l.call("cuStreamDestroy_v2", l.stream)
 	}
-	if l.mod != 0 {
-		_ = l.call("cuModuleUnload", l.mod)
+	for _, mod := range []uintptr{l.mod, l.hopper} {
+		if mod != 0 {
+			_ = l.call("cuModuleUnload", mod)
+		}
 	}
 	_ = l.call("cuDevicePrimaryCtxRelease_v2", uintptr(l.dev))
 }
@@ -256,6 +282,31 @@ func (l *library) alloc(n int) (unsafe.Pointer, error) {
 		return nil, err
 	}
 	return p, l.call("cuCtxSynchronize")
+}
+
+// The tensor memory accelerator's numbers, from cuda.h.
+const (
+	elements16, elements32 = 1, 7 // unsigned integers, floats
+	swizzle128             = 3
+	promote128             = 2 // what the second-level cache fetches
+)
+
+// matrix describes a matrix to the tensor memory accelerator; what a box has outside it is 0.
+func (l *library) matrix(m cuda.Matrix) (words [cuda.MapWords]uint64, err error) {
+	kind := uintptr(elements32)
+	if m.Size == 2 {
+		kind = elements16
+	}
+	a := struct {
+		maps        [2 * cuda.MapWords]uint64 // somewhere in it, 64-byte aligned, the description
+		dims, steps [2]uint64
+		box, every  [2]uint32
+	}{dims: [2]uint64{uint64(m.Columns), uint64(m.Rows)}, steps: [2]uint64{uint64(m.Step)}, box: [2]uint32{uint32(cuda.HopperLine / m.Size), cuda.WideSide}, every: [2]uint32{1, 1}}
+	at := int(-uintptr(unsafe.Pointer(&a.maps)) % 64 / 8)
+	err = l.call(newer, uintptr(unsafe.Pointer(&a.maps[at])), kind, 2, uintptr(m.P), uintptr(unsafe.Pointer(&a.dims)), uintptr(unsafe.Pointer(&a.steps)),
+		uintptr(unsafe.Pointer(&a.box)), uintptr(unsafe.Pointer(&a.every)), 0, swizzle128, promote128, 0)
+	copy(words[:], a.maps[at:])
+	return words, err
 }
 
 func (l *library) free(p unsafe.Pointer) {
