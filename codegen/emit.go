@@ -123,7 +123,7 @@ func RuntimeFiles(dir string) ([]File, error) {
 }
 
 func (p *Plan) wanted() Wanted {
-	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" })
+	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" || c.Method == "ByteMatMul" })
 	return Wanted{p.Kernels, p.Walks, bytes}
 }
 

@@ -124,6 +124,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerPlain(n)
 	case n.Op == op.Linear:
 		l.lowerLinear(n)
+	case n.Op == op.ByteMatMul:
+		return l.lowerByteMatMul(n)
 	case n.Op == op.ByteLinear:
 		l.lowerBytes(n)
 	case n.Op == op.MatMul:
@@ -445,24 +447,36 @@ func (l *lowering) resultArgs(c *Call, n *ir.Node, attr op.LinearAttr) {
 }
 
 func (l *lowering) lowerMatMul(n *ir.Node) error {
+	c := Call{Method: "MatMul", Type: "rt.MatMul", Kind: "matmul"}
+	batch, err := l.matrices(&c, n)
+	if err != nil {
+		return err
+	}
+	b := n.In[1].Shape
+	panels := b[len(b)-1].CeilDiv(sym.Const(16)).Mul(sym.Const(16))
+	c.arg("Packed", mem(l.allocBytes(batch.Mul(panels).Mul(b[len(b)-2]).Mul(sym.Const(4)))))
+	l.emit(c)
+	return nil
+}
+
+// matrices adds the sizes and places of two computed operands and of their product, and gives the batch's size.
+func (l *lowering) matrices(c *Call, n *ir.Node) (sym.Dim, error) {
 	a, b, out := n.In[0], n.In[1], n.Out[0]
 	r := len(out.Shape)
 	batch := out.Shape[:r-2]
 	if len(batch) > 3 {
-		return fmt.Errorf("a product of matrices in %d batch axes", len(batch))
+		return sym.Dim{}, fmt.Errorf("a product of matrices in %d batch axes", len(batch))
 	}
 	sizes := [3]sym.Dim{sym.Const(1), sym.Const(1), sym.Const(1)}
 	copy(sizes[3-len(batch):], batch)
 	va := contiguous(l.buffer(a), a.Shape)
 	vb, column := l.matrixB(b)
-	k, cols := a.Shape[len(a.Shape)-1], out.Shape[r-1]
-	panels := cols.CeilDiv(sym.Const(16)).Mul(sym.Const(16))
-	c := Call{Method: "MatMul", Type: "rt.MatMul", Kind: "matmul"}
+	k := a.Shape[len(a.Shape)-1]
 	c.arg("Batch", triple(sizes[:]))
 	c.arg("SA", triple(batchStrides(va, batch)))
 	c.arg("SB", triple(batchStrides(vb, batch)))
 	c.arg("M", dim(out.Shape[r-2]))
-	c.arg("N", dim(cols))
+	c.arg("N", dim(out.Shape[r-1]))
 	c.arg("K", dim(k))
 	c.arg("A", mem(va.mem))
 	c.arg("B", mem(vb.mem))
@@ -470,10 +484,8 @@ func (l *lowering) lowerMatMul(n *ir.Node) error {
 	if column != nil {
 		c.arg("Column", dim(*column))
 	}
-	c.arg("Packed", mem(l.allocBytes(sym.Product(batch).Mul(panels).Mul(k).Mul(sym.Const(4)))))
 	c.Flops = sym.Const(2).Mul(sym.Product(out.Shape)).Mul(k)
-	l.emit(c)
-	return nil
+	return sym.Product(batch), nil
 }
 
 // matrixB is the second operand of a product: rows next to each other or, if column is set, columns so many elements apart, each contiguous.

@@ -56,6 +56,34 @@ func (l *lowering) lowerBytes(n *ir.Node) {
 	l.emit(c)
 }
 
+// lowerByteMatMul makes the call of a product of two computed operands of bytes.
+func (l *lowering) lowerByteMatMul(n *ir.Node) error {
+	a, product := n.Attr.(op.ByteMatMulAttr), Call{}
+	batch, err := l.matrices(&product, n)
+	if err != nil {
+		return err
+	}
+	x, y := n.In[0].Shape, n.In[1].Shape
+	m, k, cols := x[len(x)-2], y[len(y)-2], y[len(y)-1]
+	words, wide := k.CeilDiv(sym.Const(4)), cols.CeilDiv(sym.Const(16)).Mul(sym.Const(16))
+	room := m.Add(wide).Mul(words.Add(sym.Const(1))).Mul(sym.Const(4)) // rt.ByteMatMulRoom
+	product.arg("Packed", mem(l.allocBytes(batch.Mul(room))))
+	c := Call{Method: "ByteMatMul", Type: "rt.ByteMatMul", Kind: "bytematmul", Flops: product.Flops}
+	c.Args = []Field{{"MatMul", Expr{Type: "rt.MatMul", List: product.Args}}}
+	for i, name := range []string{"ZeroA", "ZeroB"} {
+		if zero := n.In[2+i]; zero != nil {
+			c.arg(name, mem(l.buffer(zero)))
+		}
+	}
+	c.arg("LoA", num(int(a.LoA)))
+	c.arg("LoB", num(int(a.LoB)))
+	if a.I32 {
+		c.arg("Integers", text("true"))
+	}
+	l.emit(c)
+	return nil
+}
+
 // columnSums are the sums of the columns of a matrix of i8, as i32.
 func columnSums(w *ir.Tensor) *ir.Tensor {
 	cols := int(w.Shape[1])

@@ -71,7 +71,7 @@ func (r *grower) constant(shape ...int64) *ir.Value {
 // add puts a node into the graph if it infers, of operands that are all there; only attention may go without one, its mask, and
 // products of bytes without what is added to them.
 func (r *grower) add(o *ir.Op, attr any, in ...*ir.Value) *ir.Value {
-	if slices.Contains(in, nil) && o != op.Attention && (o != op.ByteLinear || in[0] == nil) {
+	if slices.Contains(in, nil) && o != op.Attention && (o != op.ByteLinear && o != op.ByteMatMul || in[0] == nil) {
 		return nil
 	}
 	n, err := ir.NewNode(o, attr, []string{fmt.Sprintf("n%d", len(r.g.Nodes))}, in...)
@@ -221,6 +221,18 @@ func (r *grower) quantised(x *ir.Value) {
 		return
 	}
 	y = r.add(op.Cast, op.CastAttr{To: loop.F32}, r.add(op.Cast, op.CastAttr{To: []loop.Elem{loop.U8, loop.I8}[-lo/128]}, y))
+	if y != nil && r.rng.Intn(3) == 0 { // rows against each other
+		perm := make([]int64, len(y.Shape))
+		for i := range perm {
+			perm[i] = int64(i)
+		}
+		last := len(perm) - 1
+		perm[last-1], perm[last] = int64(last), int64(last-1)
+		t := r.add(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(perm...)}, y)
+		n := r.add(op.ByteMatMul, op.ByteMatMulAttr{LoA: int64(lo), LoB: int64(lo), I32: r.rng.Intn(2) == 0}, y, t, nil, nil)
+		r.add(op.Mul, nil, r.add(op.Cast, op.CastAttr{To: loop.F32}, n), ir.Scalar(loop.F32, 1e-3))
+		return
+	}
 	if len(x.Shape) == 3 && r.rng.Intn(2) == 0 {
 		y = r.add(op.Patches, op.Im2ColAttr{Kernel: ir.MakeInts(2), Strides: ir.MakeInts(1), Dilations: ir.MakeInts(1), Pads: ir.MakeInts(1, 0)}, y)
 		depth *= 2

@@ -16,17 +16,18 @@ type Device struct {
 	// Replay does a whole run again that it has seen under this key; false means that the program is to be gone through.
 	Replay func(key string) bool
 
-	Linear    func(*Linear) bool
-	Bytes     func(*Bytes) bool
-	MatMul    func(*MatMul) bool
-	Attention func(*Attention) bool
-	Rows      func(*Rows) bool
-	Move      func(*Move) bool
-	Embedding func(*Embedding) bool
-	Gather    func(*Gather) bool
-	Im2Col    func(*Im2Col) bool
-	Fill      func(to Ptr, size, start, step, n int, float bool) bool
-	Numbers   func(to Ptr, size int, v []int) bool
+	Linear     func(*Linear) bool
+	Bytes      func(*Bytes) bool
+	MatMul     func(*MatMul) bool
+	ByteMatMul func(*ByteMatMul) bool
+	Attention  func(*Attention) bool
+	Rows       func(*Rows) bool
+	Move       func(*Move) bool
+	Embedding  func(*Embedding) bool
+	Gather     func(*Gather) bool
+	Im2Col     func(*Im2Col) bool
+	Fill       func(to Ptr, size, start, step, n int, float bool) bool
+	Numbers    func(to Ptr, size int, v []int) bool
 }
 
 // deviceMemory is what a session holds on a device.

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 rng = None  # main makes one for each model
 WINDOW = {"sliding_window_cache": 1, "local_window_size": 4}
-TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8}
+TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8,
+         "int8": TensorProto.INT8}
 
 
 def rand(*shape):
@@ -210,6 +211,22 @@ def fused_matmul(root):
     save(root, "fused-matmul", nodes, [feeds], {}, {"y0": "float32", "y1": "float32", "y2": "float32"}, axes)
 
 
+def products_of_bytes(root):
+    """Integer products of operands that are computed, over an inner axis of open length."""
+    sets = [{"a": rng.integers(0, 256, (2, 3, k), numpy.uint8), "b": rng.integers(-128, 128, (2, k, 5), numpy.int8), "t": rng.integers(0, 256, (2, 5, k), numpy.uint8),
+             "za": numpy.array(131, numpy.uint8), "zr": rng.integers(0, 256, (3,), numpy.uint8)} for k in (9, 1030)]
+    constants = {"zb": numpy.array(-7, numpy.int8), "zc": rng.integers(-128, 128, (2, 1, 5), numpy.int8), "s": numpy.array(0.01, numpy.float32),
+                 "wide": numpy.array(2.5, numpy.float32), "zy": numpy.array(-3, numpy.int8), "zt": numpy.array(100, numpy.uint8)}
+    plain = helper.make_node
+    nodes = [plain("MatMulInteger", ["a", "b"], ["y0"]), plain("MatMulInteger", ["a", "b", "za", "zb"], ["y1"]),
+             plain("MatMulInteger", ["a", "b", "za", "zc"], ["y2"]),
+             plain("Transpose", ["t"], ["u"], perm=[0, 2, 1]), plain("MatMulInteger", ["a", "u", "za", "zt"], ["y3"]),
+             plain("Cast", ["y3"], ["f"], to=TensorProto.FLOAT), plain("Neg", ["f"], ["y4"]),
+             plain("Transpose", ["b"], ["c"], perm=[0, 2, 1]), plain("QLinearMatMul", ["c", "s", "zb", "b", "s", "zb", "wide", "zy"], ["y5"])]
+    axes = {"a": [2, 3, "k"], "b": [2, "k", 5], "t": [2, 5, "k"]}
+    save(root, "products-of-bytes", nodes, sets, constants, {"y0": "int32", "y1": "int32", "y2": "int32", "y3": "int32", "y4": "float32", "y5": "int8"}, axes)
+
+
 MODELS = [  # add at the end: a model's place is its seed
     fused_conv,
     fused_gemm,
@@ -226,6 +243,7 @@ MODELS = [  # add at the end: a model's place is its seed
     quantised_experts,
     quantised_attention,
     fused_matmul,
+    products_of_bytes,
 ]
 
 

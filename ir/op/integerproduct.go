@@ -54,27 +54,18 @@ func largest(t *ir.Tensor, zero float64) (float64, bool) {
 	return m, true
 }
 
-// chunk is how many products of x and y sum exactly in f32.
-func (b *builder) chunk(x, zx, y, zy *ir.Value, depth sym.Dim) (int64, int64) {
-	if b.err != nil {
-		return 1, 1
-	}
+// chunk is how many products of x and y sum exactly in f32, 0 if not even one is sure to be.
+func chunk(x, zx, y, zy *ir.Value) int64 {
 	_, ok1 := bounds[x.Elem]
 	_, ok2 := bounds[y.Elem]
-	k, known := depth.Const()
-	if !ok1 || !ok2 || !known {
-		b.err = ir.NotSupported("a product of %v and %v over %v terms", x.Elem, y.Elem, depth)
-		return 1, 1
+	if !ok1 || !ok2 {
+		return 0
 	}
-	n := int64(exact / (greatest(x, zx) * greatest(y, zy)))
-	if n < 1 {
-		b.err = ir.NotSupported("a product of %v and %v", x.Elem, y.Elem)
-	}
-	return max(n, 1), k
+	return int64(exact / (greatest(x, zx) * greatest(y, zy)))
 }
 
-// integers is the product of two integer matrices as i32, or as f32 where that is exact: a ByteLinear where the second one is a constant of bytes;
-// otherwise parts of the inner axis whose sums f32 holds are multiplied in f32.
+// integers is the product of two integer matrices as i32, or as f32 where that is exact: a ByteLinear where the second one is a constant of
+// bytes, a product in f32 where f32 holds the sums, a ByteMatMul of other bytes, and of other integers a product of i32.
 func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
 	if b.err != nil {
 		return nil
@@ -86,24 +77,25 @@ func (b *builder) integers(x, zx, y, zy *ir.Value) *ir.Value {
 	if y := b.bytes(x, zx, y, zy); y != nil {
 		return y
 	}
-	last := len(x.Shape) - 1
-	n, k := b.chunk(x, zx, y, zy, x.Shape[last])
-	p, q := b.centred(x, zx), b.centred(y, zy)
-	if k <= n {
-		return b.do(MatMul, nil, p, q)
+	if k, known := x.Shape[len(x.Shape)-1].Const(); known && k <= chunk(x, zx, y, zy) {
+		return b.do(MatMul, nil, b.centred(x, zx), b.centred(y, zy))
 	}
-	var sum *ir.Value
-	for at := int64(0); at < k; at += n {
-		m := sym.Const(min(n, k-at))
-		part := b.do(MatMul, nil, b.slice(p, last, sym.Const(at), m), b.slice(q, len(y.Shape)-2, sym.Const(at), m))
-		part = b.cast(part, loop.I32)
-		if sum == nil {
-			sum = part
-			continue
+	if y := b.byteMatMul(x, zx, y, zy); y != nil || b.err != nil {
+		return y
+	}
+	less := func(v, zero *ir.Value) *ir.Value {
+		if v = b.cast(v, loop.I32); zero == nil {
+			return v
 		}
-		sum = b.add(sum, part)
+		return b.sub(v, b.cast(zero, loop.I32))
 	}
-	return sum
+	p, q := less(x, zx), less(y, zy)
+	if b.err != nil {
+		return nil
+	}
+	z, err := product(b.c, p, q)
+	b.err = err
+	return z
 }
 
 func readMatMulInteger(c *ir.Import) error {
@@ -161,8 +153,11 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	if zw != nil && len(zw.Shape) == 1 {
 		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}
-	window := sym.Product(w.Shape[2:])
-	n, k := b.chunk(x, zx, w, zw, sym.Product(w.Shape[1:]))
+	window, n := sym.Product(w.Shape[2:]), chunk(x, zx, w, zw)
+	k, known := sym.Product(w.Shape[1:]).Const()
+	if !known || n == 0 {
+		return b.fail(ir.NotSupported("a convolution of %v and %v over %v terms", x.Elem, w.Elem, sym.Product(w.Shape[1:])))
+	}
 	p, q := b.centred(x, zx), b.centred(w, zw)
 	if k <= n {
 		return b.conv(p, q)

@@ -102,12 +102,12 @@ func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
 	}
 	v.fault = (*uint64)(p)
 	return &rt.Device{Name: d.Name, Alloc: d.Alloc, Free: d.Free, Begin: v.begin, End: v.end, Wait: v.host, Close: v.close, Replay: v.replay,
-		Linear: v.linear, Bytes: v.bytes, MatMul: v.matmul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding, Gather: v.gather, Im2Col: v.windows, Fill: v.fill, Numbers: v.numbers}, nil
+		Linear: v.linear, Bytes: v.bytes, MatMul: v.matmul, ByteMatMul: v.byteMatMul, Attention: v.attention, Rows: v.rows, Move: v.move, Embedding: v.embedding, Gather: v.gather, Im2Col: v.windows, Fill: v.fill, Numbers: v.numbers}, nil
 }
 
 // entries are the names of the kernels' entries.
 func (v *device) entries() []string {
-	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes"}
+	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes", "integers"}
 	for i, k := range v.kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
@@ -351,6 +351,30 @@ func (v *device) matmul(m *rt.MatMul) bool {
 		a[GemmBatch+i], a[GemmSA+i], a[GemmSB+i] = uint64(m.Batch[i]), uint64(m.SA[i]*4), uint64(m.SB[i]*4)
 	}
 	return v.launch("gemm", [3]int{blocks(m.N, 64), blocks(m.M, 64), n}, 0, GemmWords)
+}
+
+func (v *device) byteMatMul(m *rt.ByteMatMul) bool {
+	total := m.Batch[0] * m.Batch[1] * m.Batch[2] * m.M * m.N
+	if total >= 1<<31 {
+		return false
+	}
+	if total == 0 {
+		return true
+	}
+	a := v.args[:IntegersWords]
+	a[IntegersTotal], a[IntegersM], a[IntegersN], a[IntegersK], a[IntegersWhole] = uint64(total), uint64(m.M), uint64(m.N), uint64(m.K), 0
+	if m.Integers {
+		a[IntegersWhole] = 1
+	}
+	a[IntegersA], a[IntegersB], a[IntegersC], a[IntegersZeroA], a[IntegersZeroB] = word(m.A), word(m.B), word(m.C), word(m.ZeroA), word(m.ZeroB)
+	a[IntegersBN], a[IntegersBK] = 4, uint64(m.N*4)
+	if m.Column > 0 {
+		a[IntegersBN], a[IntegersBK] = uint64(m.Column*4), 4
+	}
+	for i := range 3 {
+		a[IntegersBatch+i], a[IntegersSA+i], a[IntegersSB+i] = uint64(m.Batch[i]), uint64(m.SA[i]*4), uint64(m.SB[i]*4)
+	}
+	return v.launch("integers", [3]int{blocks(total, threads), 1, 1}, 0, IntegersWords)
 }
 
 func (v *device) attention(t *rt.Attention) bool {

@@ -70,6 +70,12 @@ const (
 	BytesA, BytesW, BytesSums, BytesZero, BytesBias, BytesC   = 5, 6, 7, 8, 9, 10
 	BytesWords                                                = 11
 
+	IntegersTotal, IntegersM, IntegersN, IntegersK                               = 0, 1, 2, 3 // elements of the result
+	IntegersA, IntegersB, IntegersC, IntegersZeroA, IntegersZeroB, IntegersWhole = 4, 5, 6, 7, 8, 9
+	IntegersBN, IntegersBK                                                       = 10, 11 // from one column of B, and step of k, to the next
+	IntegersBatch, IntegersSA, IntegersSB                                        = 12, 15, 18
+	IntegersWords                                                                = 21
+
 	FillTo, FillKind, FillCount, FillStart, FillStep = 0, 1, 2, 3, 4 // kind: see below
 	FillWords                                        = 5
 

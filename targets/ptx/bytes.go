@@ -52,21 +52,63 @@ func bytesEntry() string {
 			a.i("add.s64 %s, %s, 4", at, at)
 			a.i("add.s64 %s, %s, 64", b, b)
 		})
-		f := a.set("f", "cvt.rn.f32.s64", a.set("l", "cvt.s64.s32", sum))
-		whole := a.set("p", "setp.ne.u32", a.word32(cuda.BytesIntegers), "0")
-		a.i("st.global.u32 [%s], %s", a.scaled(a.word(cuda.BytesC), thread, 4), a.set("r", "selp.b32", sum, a.set("r", "mov.b32", f), whole))
+		a.storeInteger(cuda.BytesC, thread, sum, cuda.BytesIntegers)
 		a.i("ret")
 	})
 }
 
+// integersEntry prints the product of two operands that hold bytes: a thread an element of the result.
+func integersEntry() string {
+	return entry("integers", "integers computes c = (a - za)(b - zb) of whole numbers, as integers", cuda.IntegersWords, threads, 0, func(a *asm) {
+		thread := a.threadOf(a.word32(cuda.IntegersTotal))
+		m, n, k := a.word32(cuda.IntegersM), a.word32(cuda.IntegersN), a.word32(cuda.IntegersK)
+		column, rest := a.set("r", "rem.u32", thread, n), a.set("r", "div.u32", thread, n)
+		row := a.set("l", "cvt.u64.u32", a.set("r", "rem.u32", rest, m))
+		a.i("div.u32 %s, %s, %s", rest, rest, m)
+		x, y := a.word(cuda.IntegersA), a.word(cuda.IntegersB)
+		for i := 2; i >= 0; i-- {
+			dim := a.word32(cuda.IntegersBatch + i)
+			c := a.set("l", "cvt.u64.u32", a.set("r", "rem.u32", rest, dim))
+			a.i("div.u32 %s, %s, %s", rest, rest, dim)
+			a.i("mad.lo.s64 %s, %s, %s, %s", x, c, a.word(cuda.IntegersSA+i), x)
+			a.i("mad.lo.s64 %s, %s, %s, %s", y, c, a.word(cuda.IntegersSB+i), y)
+		}
+		x = a.set("l", "mad.lo.s64", row, a.set("l", "mul.wide.u32", k, "4"), x)
+		y = a.set("l", "mad.lo.s64", a.set("l", "cvt.u64.u32", column), a.word(cuda.IntegersBN), y)
+		zx, zy, step, sum := a.zeroPoint(cuda.IntegersZeroA), a.zeroPoint(cuda.IntegersZeroB), a.word(cuda.IntegersBK), a.set("r", "mov.u32", "0")
+		a.forStep("0", k, 1, func(string) {
+			p := a.set("r", "sub.u32", a.set("r", "cvt.rni.s32.f32", a.set("f", "ld.global.f32", "["+x+"]")), zx)
+			q := a.set("r", "sub.u32", a.set("r", "cvt.rni.s32.f32", a.set("f", "ld.global.f32", "["+y+"]")), zy)
+			a.i("mad.lo.u32 %s, %s, %s, %s", sum, p, q, sum)
+			a.i("add.s64 %s, %s, 4", x, x)
+			a.i("add.s64 %s, %s, %s", y, y, step)
+		})
+		a.storeInteger(cuda.IntegersC, thread, sum, cuda.IntegersWhole)
+		a.i("ret")
+	})
+}
+
+// zeroPoint reads the whole number at an address of the parameter; 0 where there is none.
+func (a *asm) zeroPoint(at int) string {
+	zero, z := a.word(at), a.set("r", "mov.u32", "0")
+	none := a.fresh("nozero")
+	p := a.set("p", "setp.eq.s64", zero, "0")
+	a.i("@%s bra %s", p, none)
+	a.i("cvt.rni.s32.f32 %s, %s", z, a.set("f", "ld.global.f32", "["+zero+"]"))
+	a.label(none)
+	return z
+}
+
+// storeInteger stores element i of the result, as f32 unless the parameter's word wants integers.
+func (a *asm) storeInteger(to int, i, x string, integers int) {
+	f := a.set("f", "cvt.rn.f32.s64", a.set("l", "cvt.s64.s32", x))
+	whole := a.set("p", "setp.ne.u32", a.word32(integers), "0")
+	a.i("st.global.u32 [%s], %s", a.scaled(a.word(to), i, 4), a.set("r", "selp.b32", x, a.set("r", "mov.b32", f), whole))
+}
+
 // startOfColumn is what a column's products are added to: (lo - zero) times the sum of its weights, and the bias.
 func (a *asm) startOfColumn(column string) string {
-	less, zero := a.word32(cuda.BytesLo), a.word(cuda.BytesZero)
-	no := a.fresh("nozero")
-	p := a.set("p", "setp.eq.s64", zero, "0")
-	a.i("@%s bra %s", p, no)
-	a.i("sub.u32 %s, %s, %s", less, less, a.set("r", "cvt.rni.s32.f32", a.set("f", "ld.global.f32", "["+zero+"]")))
-	a.label(no)
+	less := a.set("r", "sub.u32", a.word32(cuda.BytesLo), a.zeroPoint(cuda.BytesZero))
 	sum := a.set("r", "mul.lo.u32", less, a.set("r", "ld.global.u32", fmt.Sprintf("[%s]", a.scaled(a.word(cuda.BytesSums), column, 4))))
 	bias, end := a.word(cuda.BytesBias), a.fresh("nobias")
 	q := a.set("p", "setp.eq.s64", bias, "0")

@@ -134,6 +134,7 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 	b.WriteString(windowsEntry())
 	b.WriteString(narrowEntry())
 	b.WriteString(bytesEntry())
+	b.WriteString(integersEntry())
 	b.WriteString(fillEntry())
 	b.WriteString(numbersEntry())
 	return b.String()
