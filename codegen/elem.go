@@ -1,19 +1,72 @@
 package codegen
 
 import (
+	"maps"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
 )
 
-// maxInputs is the most operands of a fused elementwise kernel; the assembly targets have registers for ten buffers in all.
-const maxInputs = 9
+// maxInputs is the most operands of a fused elementwise kernel; the assembly targets have registers for ten buffers in all. maxJoined is the
+// most nodes, which bounds its code.
+const (
+	maxInputs = 9
+	maxJoined = 64
+)
 
-// inlined reports whether an elementwise node is computed inside its only reader: an elementwise node of the same shape that
-// works on the same kind of elements.
-func (l *lowering) inlined(n *ir.Node) bool {
-	u := l.onlyReader(n.Out[0])
-	return n.Op.Elem != nil && u != nil && u.Op.Elem != nil && ir.SameShape(u.Out[0].Shape, n.Out[0].Shape) && allF32(u) == allF32(n) && leaves(l, u, map[*ir.Value]bool{}) <= maxInputs
+// inlined reports whether an elementwise node is computed inside its only reader.
+func (l *lowering) inlined(n *ir.Node) bool { return l.within[n] }
+
+// joinElementwise decides which elementwise nodes are computed inside their only reader: those of the same shape and the same kind of
+// elements, as long as the kernel has few enough operands. Constants of one element stand in the kernel and are none.
+func (l *lowering) joinElementwise() {
+	trees := map[*ir.Node]*joinedTree{}
+	for _, u := range l.g.Nodes {
+		if u.Op.Elem == nil {
+			continue
+		}
+		t, parts := &joinedTree{map[*ir.Value]bool{}, 1}, []*ir.Node{}
+		for _, v := range u.In {
+			switch {
+			case inKernel(v):
+			case v.Def != nil && v.Def.Op.Elem != nil && l.onlyReader(v) == u && ir.SameShape(u.Out[0].Shape, v.Shape) && allF32(u) == allF32(v.Def):
+				parts = append(parts, v.Def)
+			default:
+				t.operands[v] = true
+			}
+		}
+		for i, n := range parts {
+			if more := len(parts) - 1 - i; l.within[n] || t.join(trees[n], maxInputs-more) {
+				l.within[n] = true
+			} else {
+				t.operands[n.Out[0]] = true
+			}
+		}
+		trees[u] = t
+	}
+}
+
+// joinedTree is an elementwise kernel to be: its operands, and how many nodes it computes.
+type joinedTree struct {
+	operands map[*ir.Value]bool
+	nodes    int
+}
+
+// join takes another tree in if that leaves at most so many operands.
+func (t *joinedTree) join(o *joinedTree, most int) bool {
+	count := len(t.operands)
+	for v := range o.operands {
+		if !t.operands[v] {
+			count++
+		}
+	}
+	if count > most || t.nodes+o.nodes > maxJoined {
+		return false
+	}
+	maps.Copy(t.operands, o.operands)
+	t.nodes += o.nodes
+	return true
 }
 
 func allF32(n *ir.Node) bool {
@@ -23,18 +76,6 @@ func allF32(n *ir.Node) bool {
 		}
 	}
 	return true
-}
-
-// leaves counts the operands that the whole tree below n would read.
-func leaves(l *lowering, n *ir.Node, seen map[*ir.Value]bool) int {
-	for _, v := range n.In {
-		if v.Def != nil && v.Def.Op.Elem != nil && l.onlyReader(v) != nil && len(seen) <= maxInputs {
-			leaves(l, v.Def, seen)
-		} else {
-			seen[v] = true
-		}
-	}
-	return len(seen)
 }
 
 // tree is a fused elementwise kernel being built.

@@ -19,6 +19,7 @@ type lowering struct {
 	outputs map[*ir.Value]bool
 	kernels map[string]int
 	consts  map[constKey]int
+	within  map[*ir.Node]bool     // elementwise nodes that are computed inside their only reader
 	newRows map[*ir.Value]newRows // of caches, until the attention that reads them puts them there
 	node    *ir.Node
 }
@@ -32,13 +33,14 @@ type constKey struct {
 // Lower makes the plan of an optimised graph.
 func Lower(g *ir.Graph) (p *Plan, err error) {
 	l := &lowering{p: &Plan{Graph: g}, g: g, views: map[*ir.Value]view{}, users: map[*ir.Value][]*ir.Node{},
-		outputs: map[*ir.Value]bool{}, kernels: map[string]int{}, consts: map[constKey]int{}, newRows: map[*ir.Value]newRows{}}
+		outputs: map[*ir.Value]bool{}, kernels: map[string]int{}, consts: map[constKey]int{}, newRows: map[*ir.Value]newRows{}, within: map[*ir.Node]bool{}}
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, fmt.Errorf("internal error while planning %v: %v", l.node.From, r)
 		}
 	}()
 	l.prepare()
+	l.joinElementwise()
 	for _, n := range g.Nodes {
 		l.node = n
 		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) || l.inLayers(n) {
