@@ -135,6 +135,9 @@ func Parse(name string, src []byte) (*Graph, error) {
 			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
 		}
 	}
+	if len(p.g.Outputs) == 0 {
+		return nil, fmt.Errorf("%s: the graph returns nothing", name)
+	}
 	return p.g, p.g.Verify()
 }
 
