@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -17,7 +18,7 @@ type ByteLinearAttr struct {
 // ByteLinear is (x - zero) W + bias over integers of 32 bits, which wrap: x of f32 that holds whole numbers from Lo to Lo + 255, k of them in the
 // last axis, W a constant of i8 of shape [k, n], zero an f32 scalar that holds a whole number of at most nine bits, or absent, bias a
 // constant of i32 of shape [n], or absent. Columns of x that again, a constant of i32, names come a second time behind the k, W having a row for
-// each, so that a weight may be the sum of two bytes: a byte less its zero point has nine bits. It is the product of MatMulInteger and its kin.
+// each, so that a weight may be the sum of bytes: a byte less its zero point has nine bits. It is the product of MatMulInteger and its kin.
 var ByteLinear = ir.NewOp("bytelinear", "(x - zero) W + bias of integers, W constant", ByteLinearAttr{})
 
 func init() {
@@ -150,25 +151,33 @@ func centredBytes(y, zy *ir.Value) (w, again *ir.Value) {
 	})
 }
 
-// Bytes makes the constants of a ByteLinear of a matrix of whole numbers of at most nine bits: what is beyond eight bits is in a row at the end.
+// Bytes makes the constants of a ByteLinear of a matrix of whole numbers of at most nine bits: what is beyond eight bits is in rows at the end,
+// two of them where a column has 255.
 func Bytes(k, cols int, at func(r, c int) int64) (w, again *ir.Value) {
-	data, rows, left := make([]int8, k*cols), []int32{}, []int8{}
+	data, rows, left := make([]int8, 0, k*cols), []int32{}, []int8{}
+	rest := make([]int64, cols)
 	for r := range k {
-		rest, any := make([]int8, cols), false
-		for c := range cols {
-			v := at(r, c)
-			b := max(-128, min(v, 127))
-			data[r*cols+c], rest[c] = int8(b), int8(v-b)
-			any = any || v != b
+		for c := range rest {
+			rest[c] = at(r, c)
 		}
-		if any {
-			rows, left = append(rows, int32(r)), append(left, rest...)
+		data = takeByte(data, rest)
+		for slices.ContainsFunc(rest, func(v int64) bool { return v != 0 }) {
+			rows, left = append(rows, int32(r)), takeByte(left, rest)
 		}
 	}
 	if len(rows) > 0 {
 		again = ir.ConstValue("", tensorOf(loop.I32, rows, int64(len(rows))))
 	}
 	return ir.ConstValue("", tensorOf(loop.I8, append(data, left...), int64(k+len(rows)), int64(cols))), again
+}
+
+// takeByte appends what a byte can have of each number, and takes it off.
+func takeByte(to []int8, rest []int64) []int8 {
+	for c, v := range rest {
+		b := max(-128, min(v, 127))
+		to, rest[c] = append(to, int8(b)), v-b
+	}
+	return to
 }
 
 // tensorOf is a tensor of the given elements.

@@ -147,9 +147,12 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	if len(x.Shape) < 3 || len(w.Shape) != len(x.Shape) {
 		return b.fail(fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape)))
 	}
-	if y := b.convolvedBytes(x, zx, w, zw); y != nil {
-		return y
+	if fitBytes(ir.Computed(w), zw) {
+		if y := b.convolvedBytes(x, zx, w, zw); y != nil {
+			return y
+		}
 	}
+	given := zw
 	if zw != nil && len(zw.Shape) == 1 {
 		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}
@@ -161,6 +164,9 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	p, q := b.centred(x, zx), b.centred(w, zw)
 	if k <= n {
 		return b.conv(p, q)
+	}
+	if y := b.convolvedBytes(x, zx, w, given); y != nil {
+		return y
 	}
 	size, _ := window.Const()
 	if b.err != nil || b.c.Int("group", 1) != 1 || size > n {
@@ -183,7 +189,7 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 // convolvedBytes is the convolution of bytes with constant ones, all channels one group, as i32; nil where it is not of that kind. Around the
 // image is what the zero point stands for, so where there is any it must be known.
 func (b *builder) convolvedBytes(x, zx, w, zw *ir.Value) *ir.Value {
-	if x.Elem != loop.I8 && x.Elem != loop.U8 || zx != nil && len(zx.Shape) != 0 || b.c.Int("group", 1) != 1 || !fitBytes(ir.Computed(w), zw) {
+	if x.Elem != loop.I8 && x.Elem != loop.U8 || zx != nil && len(zx.Shape) != 0 || b.err != nil || b.c.Int("group", 1) != 1 || !constantBytes(ir.Computed(w), zw) {
 		return nil
 	}
 	pads, _ := b.c.Ints("pads")
@@ -203,19 +209,23 @@ func (b *builder) convolvedBytes(x, zx, w, zw *ir.Value) *ir.Value {
 	return y
 }
 
-// fitBytes reports whether the weights of a convolution less their zero points, one for all or one an output channel, fit in eight bits.
-func fitBytes(w *ir.Tensor, zw *ir.Value) bool {
-	if w == nil || w.Elem != loop.I8 && w.Elem != loop.U8 || w.Len() == 0 || zw != nil && (zw.Const == nil || len(zw.Shape) > 1) {
+// constantBytes reports whether the weights of a convolution are constant bytes with constant zero points, one for all or one an output channel.
+func constantBytes(w *ir.Tensor, zw *ir.Value) bool {
+	if w == nil || w.Elem != loop.I8 && w.Elem != loop.U8 || w.Len() == 0 {
 		return false
 	}
-	channels := int(w.Shape[0])
-	if zw != nil && zw.Const.Len() != 1 && zw.Const.Len() != channels {
+	return zw == nil || zw.Const != nil && len(zw.Shape) <= 1 && (zw.Const.Len() == 1 || int64(zw.Const.Len()) == w.Shape[0])
+}
+
+// fitBytes reports whether constant weights of a convolution less their zero points fit in eight bits.
+func fitBytes(w *ir.Tensor, zw *ir.Value) bool {
+	if !constantBytes(w, zw) {
 		return false
 	}
 	for i := range w.Len() {
 		v := w.At(i).I
 		if zw != nil {
-			v -= zw.Const.At(i / (w.Len() / channels) % zw.Const.Len()).I
+			v -= zw.Const.At(i / (w.Len() / int(w.Shape[0])) % zw.Const.Len()).I
 		}
 		if v != int64(int8(v)) {
 			return false
