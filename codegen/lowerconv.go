@@ -48,8 +48,15 @@ func (l *lowering) imageArgs(c *Call, n *ir.Node) {
 func (l *lowering) lowerPatches(n *ir.Node) error {
 	x, a := n.In[0], n.Attr.(op.Im2ColAttr)
 	last := len(x.Shape) - 1
-	if last > 3 {
-		return fmt.Errorf("windows over %d axes whose rows are needed in memory", last-1)
+	if last > 4 {
+		return fmt.Errorf("windows over %d axes", last-1)
+	}
+	if last == 4 { // the channels as a spatial axis would be a fourth
+		c := Call{Method: "Patches", Type: "rt.Conv", Kind: "im2col"}
+		l.imageArgs(&c, n)
+		c.arg("Linear", Expr{Type: "rt.Linear", List: []Field{{"C", mem(l.define(n.Out[0]))}}})
+		l.emit(c)
+		return nil
 	}
 	one := func(list ir.IntList, v sym.Dim) []sym.Dim { return append(sym.Consts(list.List()...), v) }
 	c := Call{Method: "Im2Col", Type: "rt.Im2Col", Kind: "im2col"}

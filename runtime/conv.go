@@ -85,6 +85,30 @@ func (s *Session) convTask(worker, i int) {
 	c.task(s, w, Ptr(unsafe.SliceData(a)), r0, r1, p0, p1)
 }
 
+// Patches writes the windows' rows to C, where something other than a layer reads them. Of the Linear only C is set.
+func (s *Session) Patches(c Conv) {
+	c.K = c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
+	c.M = c.Batch * c.Windows[0] * c.Windows[1] * c.Windows[2]
+	s.conv = c
+	if c.M*c.K == 0 {
+		return
+	}
+	s.enter()
+	n := &s.conv
+	n.rows = max(1, patchBytes/8/(c.K*4))
+	s.parallel(n.blocks(), s.task.patches)
+	s.leave(0)
+}
+
+func (s *Session) patchesTask(worker, i int) {
+	c := &s.conv
+	r0, r1 := i*c.rows, min((i+1)*c.rows, c.M)
+	size := (r1 - r0) * c.K
+	rows := s.workers[worker].scratchFor(size + Lanes) // a row's end is written in whole vectors
+	c.pack(r0, r1, rows)
+	copy(unsafe.Slice((*float32)(At(c.C, r0*c.K*4)), size), rows)
+}
+
 // convOnDevice makes all the rows in memory of the device, where the layer is a Linear; false if the device does not take it.
 func (s *Session) convOnDevice(c Conv) bool {
 	rows, ok := s.windowsOnDevice(&c, 0)

@@ -212,12 +212,13 @@ def fused_matmul(root):
 
 
 def products_of_bytes(root):
-    """Integer products of operands that are computed, over an inner axis of open length, and a convolution with weights of nine bits."""
+    """Integer products of operands that are computed, over an inner axis of open length, and convolutions with weights of nine bits."""
     sets = [{"a": rng.integers(0, 256, (2, 3, k), numpy.uint8), "b": rng.integers(-128, 128, (2, k, 5), numpy.int8), "t": rng.integers(0, 256, (2, 5, k), numpy.uint8),
              "za": numpy.array(131, numpy.uint8), "zr": rng.integers(0, 256, (3,), numpy.uint8)} for k in (9, 1030)]
     constants = {"zb": numpy.array(-7, numpy.int8), "zc": rng.integers(-128, 128, (2, 1, 5), numpy.int8), "s": numpy.array(0.01, numpy.float32),
                  "wide": numpy.array(2.5, numpy.float32), "zy": numpy.array(-3, numpy.int8), "zt": numpy.array(100, numpy.uint8),
                  "w": rng.integers(0, 256, (4, 2, 2, 16, 16), numpy.uint8)}
+    constants["g"] = rng.integers(0, 256, (2, 1, 2, 16, 16), numpy.uint8)
     constants["v"] = rng.integers(250, 256, (16, 3), numpy.uint8)
     for feeds in sets:
         feeds["x"] = rng.integers(0, 256, (1, 2, 2, 32, 16), numpy.uint8)
@@ -227,9 +228,10 @@ def products_of_bytes(root):
              plain("Transpose", ["t"], ["u"], perm=[0, 2, 1]), plain("MatMulInteger", ["a", "u", "za", "zt"], ["y3"]),
              plain("Cast", ["y3"], ["f"], to=TensorProto.FLOAT), plain("Neg", ["f"], ["y4"]),
              plain("Transpose", ["b"], ["c"], perm=[0, 2, 1]), plain("QLinearMatMul", ["c", "s", "zb", "b", "s", "zb", "wide", "zy"], ["y5"]),
-             plain("ConvInteger", ["x", "w"], ["y6"], strides=[2, 16, 16]), plain("MatMulInteger", ["x", "v"], ["y7"])]
+             plain("ConvInteger", ["x", "w"], ["y6"], strides=[2, 16, 16]), plain("MatMulInteger", ["x", "v"], ["y7"]),
+             plain("ConvInteger", ["x", "g"], ["y8"], strides=[2, 16, 16], group=2)]
     axes = {"a": [2, 3, "k"], "b": [2, "k", 5], "t": [2, 5, "k"]}
-    save(root, "products-of-bytes", nodes, sets, constants, {"y0": "int32", "y1": "int32", "y2": "int32", "y3": "int32", "y4": "float32", "y5": "int8", "y6": "int32", "y7": "int32"}, axes)
+    save(root, "products-of-bytes", nodes, sets, constants, {"y0": "int32", "y1": "int32", "y2": "int32", "y3": "int32", "y4": "float32", "y5": "int8", "y6": "int32", "y7": "int32", "y8": "int32"}, axes)
 
 
 MODELS = [  # add at the end: a model's place is its seed

@@ -169,8 +169,11 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 		return y
 	}
 	size, _ := window.Const()
-	if b.err != nil || b.c.Int("group", 1) != 1 || size > n {
-		return b.fail(ir.NotSupported("a convolution of %v with %d terms in groups", x.Elem, k))
+	if b.err != nil {
+		return nil
+	}
+	if b.c.Int("group", 1) != 1 || size > n {
+		return b.convolvedByHalves(x, zx, p, q, k)
 	}
 	var sum *ir.Value
 	channels := k / size
@@ -184,6 +187,18 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 		sum = b.add(sum, part)
 	}
 	return sum
+}
+
+// convolvedByHalves is the convolution of whole numbers p and q, of x and bytes, as i32: q is sixteen times one number and a number below
+// sixteen more, and f32 holds the sums of either's products.
+func (b *builder) convolvedByHalves(x, zx, p, q *ir.Value, k int64) *ir.Value {
+	if float64(k)*greatest(x, zx)*16 > exact {
+		return b.fail(ir.NotSupported("a convolution of %v with %d terms in groups", x.Elem, k))
+	}
+	sixteen := b.scalar(16)
+	high := b.do(Floor, nil, b.div(q, sixteen))
+	low := b.sub(q, b.mul(high, sixteen))
+	return b.add(b.mul(b.cast(b.conv(p, high), loop.I32), b.cast(sixteen, loop.I32)), b.cast(b.conv(p, low), loop.I32))
 }
 
 // convolvedBytes is the convolution of bytes with constant ones, all channels one group, as i32; nil where it is not of that kind. Around the
