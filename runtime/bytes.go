@@ -42,11 +42,7 @@ func (s *Session) Bytes(b Bytes) {
 		return
 	}
 	s.enter()
-	n.least = n.Lo
-	if g.Signed {
-		n.least += 128
-	}
-	n.start()
+	n.start(g.Signed)
 	n.rowsEach = max(1, rowTask/max(n.K, 1))
 	s.parallel(CeilDiv(n.M, n.rowsEach), s.task.narrow)
 	n.cuts = Linear{M: n.M, N: n.N, K: n.words()}
@@ -77,11 +73,7 @@ func (s *Session) ByteConv(l ByteConv) {
 		return
 	}
 	s.enter()
-	n.least = n.Lo
-	if g.Signed {
-		n.least += 128
-	}
-	n.start()
+	n.start(g.Signed)
 	if s.byteConv.joined = c.Channels%4 == 0; s.byteConv.joined {
 		elements := c.Batch * c.In[0] * c.In[1] * c.In[2] * c.Channels
 		s.bytes = Bytes{M: CeilDiv(elements, rowTask), N: elements, A: c.X, Packed: n.Packed, least: n.least}
@@ -135,8 +127,12 @@ func (s *Session) byteConvTask(worker, i int) {
 // words is how many words of four bytes a row of A takes.
 func (n *Bytes) words() int { return CeilDiv(n.K+n.More, 4) }
 
-// start makes what each column's sum of products is added to.
-func (n *Bytes) start() {
+// start makes what each column's sum of products is added to; signed are the kernels whose bytes of A are.
+func (n *Bytes) start(signed bool) {
+	n.least = n.Lo
+	if signed {
+		n.least += 128
+	}
 	start, sums := unsafe.Slice((*int32)(n.Start), n.N), unsafe.Slice((*int32)(n.Sums), n.N)
 	less := int32(n.least)
 	if n.Zero != nil {
