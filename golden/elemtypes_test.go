@@ -1,9 +1,12 @@
 package golden
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
+	"mmc/frontend/onnx"
+	"mmc/frontend/onnx/onnxpb"
 	"mmc/ir"
 	"mmc/ir/loop"
 )
@@ -44,4 +47,15 @@ func tryElement(o *ir.Op, e loop.Elem, arity int) (err error) {
 	inferred = true
 	_, err = n.Eval(nil, tensors)
 	return err
+}
+
+// TestWideWeights refuses a convolution of integers in groups whose weights of sixteen bits neither f32 nor two halves of eight bits hold exactly.
+func TestWideWeights(t *testing.T) {
+	conv := &onnxpb.NodeProto{OpType: "ConvInteger", Input: []string{"x", "w"}, Output: []string{"y"}, Attribute: []*onnxpb.AttributeProto{{Name: "group", I: 2, Type: 2}}}
+	m := &onnxpb.ModelProto{IrVersion: 8, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}}, Graph: &onnxpb.GraphProto{Name: "g", Node: []*onnxpb.NodeProto{conv},
+		Input: []*onnxpb.ValueInfoProto{port("x", 2, 1, 6, 1, 1), port("w", 5, 2, 3, 1, 1)}, Output: []*onnxpb.ValueInfoProto{port("y", 6, 1, 2, 1, 1)}}}
+	var uns *onnx.Unsupported
+	if err := compileBytes(marshal(t, m), t.TempDir()); !errors.As(err, &uns) {
+		t.Errorf("want it to be unsupported, got %v", err)
+	}
 }

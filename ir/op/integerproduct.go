@@ -173,7 +173,10 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 		return nil
 	}
 	if b.c.Int("group", 1) != 1 || size > n {
-		return b.convolvedByHalves(x, zx, p, q, k)
+		if greatest(w, zw) > 255 || float64(k)*greatest(x, zx)*16 > exact {
+			return b.fail(ir.NotSupported("a convolution of %v and %v with %d terms in groups", x.Elem, w.Elem, k))
+		}
+		return b.convolvedByHalves(p, q)
 	}
 	var sum *ir.Value
 	channels := k / size
@@ -189,12 +192,9 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	return sum
 }
 
-// convolvedByHalves is the convolution of whole numbers p and q, of x and bytes, as i32: q is sixteen times one number and a number below
-// sixteen more, and f32 holds the sums of either's products.
-func (b *builder) convolvedByHalves(x, zx, p, q *ir.Value, k int64) *ir.Value {
-	if float64(k)*greatest(x, zx)*16 > exact {
-		return b.fail(ir.NotSupported("a convolution of %v with %d terms in groups", x.Elem, k))
-	}
+// convolvedByHalves is the convolution of whole numbers p and q, those of q of nine bits at most, as i32: q is sixteen times one number and a
+// number below sixteen more, and f32 holds the sums of either's products.
+func (b *builder) convolvedByHalves(p, q *ir.Value) *ir.Value {
 	sixteen := b.scalar(16)
 	high := b.do(Floor, nil, b.div(q, sixteen))
 	low := b.sub(q, b.mul(high, sixteen))
