@@ -132,7 +132,8 @@ func qemuArm64() string {
 
 // TestKernels sweeps every row kernel over the lengths 0 … 257 and the tile kernels over tails in M, N and K, each flavour against
 // plain Go, bit for bit, with buffers that end where readable memory ends. Plain Go must compute the same on every architecture.
-// Those of bytes run again as on a CPU without instructions for them. Kernels that this CPU lacks run under an emulator: MMC_X86_EMU names the command, qemu's user mode is found in PATH.
+// Those of bytes run again as on a CPU without instructions for them. Kernels that this CPU lacks run under an emulator: MMC_X86_EMU names
+// the command, qemu's user mode is found in PATH.
 func TestKernels(t *testing.T) {
 	digests := map[string]string{}
 	for _, s := range sweeps {

@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -11,7 +13,7 @@ import (
 var Integers = Rewrite("integers", "multiplies bytes before they are dequantised", Rule{"integers", func() *ir.Op { return op.MatMul }, integers})
 
 func integers(c *Context, n *ir.Node) *ir.Patch {
-	x, s, moves := dequantised(n.In[0])
+	x, s, moves := dequantised(n.In[0], op.Transpose, op.Reshape, op.Patches, op.Im2Col)
 	if x == nil {
 		return nil
 	}
@@ -23,13 +25,11 @@ func integers(c *Context, n *ir.Node) *ir.Patch {
 	if w == nil {
 		return c.Miss(n, "integers", "the other operand is no matrix of bytes with one scale a column")
 	}
-	p := ir.NewPatch(n)
-	for i := len(moves) - 1; i >= 0; i-- {
-		if again != nil && moves[i].Op == op.Patches {
-			return nil
-		}
-		x = p.Emit1(moves[i].Op, moves[i].Attr, x)
+	if again != nil && slices.ContainsFunc(moves, func(m *ir.Node) bool { return m.Op == op.Patches }) {
+		return nil
 	}
+	p := ir.NewPatch(n)
+	x = moved(p, x, moves)
 	for i := range t {
 		t[i] *= float32(s)
 	}
@@ -37,17 +37,15 @@ func integers(c *Context, n *ir.Node) *ir.Patch {
 	return p.Replace(n.Out[0], p.Emit1(op.Mul, nil, y, vector(t)))
 }
 
-// dequantised is what v is the scale s times, after moves from the last to the first one; nil if v is not of that kind.
-func dequantised(v *ir.Value) (x *ir.Value, s float64, moves []*ir.Node) {
-	for v.Def != nil && (v.Def.Op == op.Transpose || v.Def.Op == op.Reshape || v.Def.Op == op.Patches || v.Def.Op == op.Im2Col) {
-		moves, v = append(moves, v.Def), v.Def.In[0]
-	}
+// dequantised is what v is the scale s times, after moves of some kinds from the last to the first one; nil if v is not of that kind.
+func dequantised(v *ir.Value, kinds ...*ir.Op) (x *ir.Value, s float64, moves []*ir.Node) {
+	v, moves = back(v, kinds...)
 	m := by(v, op.Mul)
 	if m == nil {
 		return nil, 0, nil
 	}
-	s, ok := scalar(m.In[1])
-	if !ok || len(m.In[1].Shape) > 0 {
+	s, ok := number(m.In[1])
+	if !ok {
 		return nil, 0, nil
 	}
 	return m.In[0], s, moves
@@ -56,8 +54,8 @@ func dequantised(v *ir.Value) (x *ir.Value, s float64, moves []*ir.Node) {
 // centred reports whether x is an integer of eight bits less a constant zero point, and the least such integer.
 func centred(x *ir.Value) (zero, lo int64, ok bool) {
 	if sub := by(x, op.Sub); sub != nil {
-		z, is := scalar(sub.In[1])
-		if !is || len(sub.In[1].Shape) > 0 || !isWhole(z) {
+		z, is := number(sub.In[1])
+		if !is || !isWhole(z) {
 			return 0, 0, false
 		}
 		x, zero = sub.In[0], int64(z)
@@ -72,10 +70,7 @@ func centred(x *ir.Value) (zero, lo int64, ok bool) {
 
 // byteColumns are the bytes of a constant matrix that is dequantised with a scale for each column, and the scales; nil if v is not of that kind.
 func byteColumns(v *ir.Value) (w, again *ir.Value, scales []float32) {
-	var moves []*ir.Node
-	for v.Def != nil && (v.Def.Op == op.Transpose || v.Def.Op == op.Reshape) {
-		moves, v = append(moves, v.Def), v.Def.In[0]
-	}
+	v, moves := back(v, op.Transpose, op.Reshape)
 	m := by(v, op.Mul)
 	if m == nil {
 		return nil, nil, nil

@@ -2,6 +2,7 @@ package passes
 
 import (
 	"bytes"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -26,6 +27,22 @@ func isMove(n *ir.Node) bool {
 func from(v *ir.Value) *ir.Value {
 	for v.Def != nil && isMove(v.Def) && v.Def.Op != op.Concat {
 		v = v.Def.In[0]
+	}
+	return v
+}
+
+// back walks back through operators of some kinds to what their first inputs are made of; moves are theirs, the last first.
+func back(v *ir.Value, kinds ...*ir.Op) (src *ir.Value, moves []*ir.Node) {
+	for v.Def != nil && slices.Contains(kinds, v.Def.Op) {
+		moves, v = append(moves, v.Def), v.Def.In[0]
+	}
+	return v, moves
+}
+
+// moved does what back has found to another value.
+func moved(p *ir.Patch, v *ir.Value, moves []*ir.Node) *ir.Value {
+	for _, m := range slices.Backward(moves) {
+		v = p.Emit1(m.Op, m.Attr, v)
 	}
 	return v
 }

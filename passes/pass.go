@@ -222,6 +222,12 @@ func scalar(v *ir.Value) (float64, bool) {
 	return s.F + float64(s.I), true
 }
 
+// number is the content of a constant without axes.
+func number(v *ir.Value) (float64, bool) {
+	x, ok := scalar(v)
+	return x, ok && len(v.Shape) == 0
+}
+
 // operands returns the two inputs of n in both orders, for commutative operators.
 func operands(n *ir.Node) [2][2]*ir.Value {
 	return [2][2]*ir.Value{{n.In[0], n.In[1]}, {n.In[1], n.In[0]}}

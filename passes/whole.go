@@ -45,24 +45,16 @@ func quantisedAgain(_ *Context, n *ir.Node) *ir.Patch {
 	if y == nil {
 		return nil
 	}
-	var moves []*ir.Node
-	for y.Def != nil && (y.Def.Op == op.Transpose || y.Def.Op == op.Reshape || y.Def.Op == op.Slice) {
-		moves, y = append(moves, y.Def), y.Def.In[0]
-	}
-	mul := by(y, op.Mul)
-	if mul == nil {
+	q, t, moves := dequantised(y, op.Transpose, op.Reshape, op.Slice)
+	if q == nil || t != s {
 		return nil
 	}
-	if t, ok := scalar(mul.In[1]); !ok || t != s || len(mul.In[1].Shape) > 0 {
-		return nil
-	}
-	q := mul.In[0]
 	if z != 0 {
 		sub := by(q, op.Sub)
 		if sub == nil {
 			return nil
 		}
-		if t, ok := scalar(sub.In[1]); !ok || t != z || len(sub.In[1].Shape) > 0 {
+		if t, ok := number(sub.In[1]); !ok || t != z {
 			return nil
 		}
 		q = sub.In[0]
@@ -72,18 +64,15 @@ func quantisedAgain(_ *Context, n *ir.Node) *ir.Patch {
 		return nil
 	}
 	p := ir.NewPatch(n)
-	for i := len(moves) - 1; i >= 0; i-- {
-		q = p.Emit1(moves[i].Op, moves[i].Attr, q)
-	}
-	return p.Replace(n.Out[0], q)
+	return p.Replace(n.Out[0], moved(p, q, moves))
 }
 
 // quantises reads clamp(round(y / s) + z) with constants s and z, s far from where products with bytes overflow or lose bits.
 func quantises(n *ir.Node) (y *ir.Value, s, z float64) {
 	x := n.In[0]
 	if add := by(x, op.Add); add != nil {
-		zero, ok := scalar(add.In[1])
-		if !ok || !isWhole(zero) || math.Abs(zero) > 255 || len(add.In[1].Shape) > 0 {
+		zero, ok := number(add.In[1])
+		if !ok || !isWhole(zero) || math.Abs(zero) > 255 {
 			return nil, 0, 0
 		}
 		x, z = add.In[0], zero
@@ -96,8 +85,8 @@ func quantises(n *ir.Node) (y *ir.Value, s, z float64) {
 	if d == nil {
 		return nil, 0, 0
 	}
-	s, ok := scalar(d.In[1])
-	if !ok || len(d.In[1].Shape) > 0 || s < 1e-30 || s > 1e30 {
+	s, ok := number(d.In[1])
+	if !ok || s < 1e-30 || s > 1e30 {
 		return nil, 0, 0
 	}
 	return d.In[0], s, z

@@ -69,8 +69,7 @@ func (s *Session) bytePackTask(worker, i int) {
 	a, b, cols, rows := m.parts(i)
 	words, from := CeilDiv(m.K, 4), At(m.A, m.offset(i, m.SA)*4)
 	for r := range m.M {
-		to := At(a, r*words*4)
-		clear(unsafe.Slice((*byte)(to), words*4)[m.K:])
+		to := At(a, r*words*4) // what is behind K meets zeros of B
 		s.narrowed(w, At(from, r*m.K*4), to, m.K, m.leastA)
 		if m.beta != 0 {
 			rows[r] = int32(m.beta * sumBytes(unsafe.Slice((*byte)(to), m.K), s.k.Gemm.Bytes.Signed))

@@ -4,8 +4,9 @@ import "unsafe"
 
 // Bytes is C[M, N] = (A[M, K] - zero) W + Bias over integers of 32 bits, which wrap, as f32 or, if Integers is set, as i32. A is f32 that holds
 // whole numbers from Lo to Lo + 255. W is of i8, packed in panels [n/16][k/4][16][4] with zeros behind the last row: four steps of k are one
-// word of a lane. Rows of A become bytes in Packed, and More of their columns, those that Again names, come a second time: W has K + More rows. Since they are stored less their least number, and zero points
-// are the same for a whole row, what is left to add is one number a column, in Start: Sums are the sums of W's columns.
+// word of a lane. Rows of A become bytes in Packed, and More of their columns, those that Again names, come a second time: W has K + More
+// rows. Since they are stored less their least number, and zero points are the same for a whole row, what is left to add is one number a
+// column, in Start: Sums are the sums of W's columns.
 type Bytes struct {
 	M, N, K         int
 	A, W, Sums, C   Ptr

@@ -13,17 +13,18 @@ type asm struct {
 	b      strings.Builder
 	count  map[string]int
 	labels int
+	align  int // bytes that the parameter is aligned to
 }
 
 // entry prints a kernel for threads threads a block; its parameter is words 64-bit words. shared is bytes of static shared memory.
 func entry(name, comment string, words, threads, shared int, body func(a *asm)) string {
-	a := &asm{count: map[string]int{}}
+	a := &asm{count: map[string]int{}, align: 8}
 	body(a)
 	var out strings.Builder
 	for _, line := range strings.Split(strings.TrimSpace(comment), "\n") {
 		fmt.Fprintf(&out, "// %s\n", line)
 	}
-	fmt.Fprintf(&out, ".visible .entry %s(.param .align 8 .b8 args[%d])\n.maxntid %d, 1, 1\n{\n", name, words*8, threads)
+	fmt.Fprintf(&out, ".visible .entry %s(.param .align %d .b8 args[%d])\n.maxntid %d, 1, 1\n{\n", name, a.align, words*8, threads)
 	for _, c := range classes {
 		if n := a.count[c.letter]; n > 0 {
 			fmt.Fprintf(&out, "\t.reg %s %%%s<%d>;\n", c.kind, c.letter, n)

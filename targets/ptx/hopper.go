@@ -45,7 +45,8 @@ func hopperEntry(name string, act *loop.Kernel, dtype string) string {
 		comment += "; the sum goes through " + act.Name
 	}
 	tiles := name + "_tiles"
-	text := entry(name, comment, cuda.HopperWords, threads, 0, func(a *asm) {
+	return "// The tiles.\n.extern .shared .align 16 .b8 " + tiles + "[];\n\n" + entry(name, comment, cuda.HopperWords, threads, 0, func(a *asm) {
+		a.align = 64 // as the maps are
 		g := &hopperGemm{tensorGemm: tensorGemm{gemm: gemm{asm: a, act: act}, t: t}, boxes: t.perWord, wgmma: wgmmaName(dtype)}
 		g.block(cuda.WideSide, cuda.WideSide, tiles)
 		g.place()
@@ -55,8 +56,6 @@ func hopperEntry(name string, act *loop.Kernel, dtype string) string {
 		g.finish(rows, cols, g.results())
 		a.i("ret")
 	})
-	text = strings.Replace(text, ".param .align 8", ".param .align 64", 1) // the maps are aligned to 64 bytes
-	return "// The tiles.\n.extern .shared .align 16 .b8 " + tiles + "[];\n\n" + text
 }
 
 func wgmmaName(dtype string) string {
