@@ -9,6 +9,7 @@ import (
 // LayerNorm recomposes normalisation that exporters write out: mean, difference, square, mean, square root, and a division or
 // the product with a reciprocal, with or without the affine step that follows. Without the difference it is the RMS norm.
 var LayerNorm = Rewrite("layernorm", "recomposes layer and RMS normalisation",
+	Rule{"layernorm", func() *ir.Op { return op.Add }, spreadNorm}, Rule{"layernorm", func() *ir.Op { return op.Sub }, spreadNorm},
 	Rule{"layernorm", func() *ir.Op { return op.Div }, layerNorm}, Rule{"layernorm", func() *ir.Op { return op.Mul }, layerNorm})
 
 func layerNorm(c *Context, n *ir.Node) *ir.Patch {
@@ -22,6 +23,129 @@ func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 		return c.norm(n, o[0], squares, eps)
 	}
 	return nil
+}
+
+// spreadNorm is the norm as x s + (beta - mean(x) s) with s = gamma / sqrt(variance + eps), at the last sum or difference.
+func spreadNorm(c *Context, n *ir.Node) *ir.Patch {
+	for _, o := range operands(n) {
+		mul := by(o[0], op.Mul)
+		if mul == nil || n.Op == op.Sub && o[0] != n.In[0] {
+			continue
+		}
+		for _, f := range operands(mul) {
+			x, s := f[0], f[1]
+			beta, ok := shiftOf(n.Op, o[1], x, s)
+			if !ok {
+				continue
+			}
+			if p := c.scaledNorm(n, x, s, beta); p != nil {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// shiftOf takes beta - mean(x) s, or mean(x) s under a difference, apart: beta is nil if there is none.
+func shiftOf(root *ir.Op, v, x, s *ir.Value) (beta *ir.Value, ok bool) {
+	if isMeanTimes(v, x, s, root == op.Sub) {
+		return nil, true
+	}
+	if root == op.Sub {
+		return nil, false
+	}
+	if sub := by(v, op.Sub); sub != nil && isMeanTimes(sub.In[1], x, s, true) {
+		return sub.In[0], true
+	}
+	if add := by(v, op.Add); add != nil {
+		for _, o := range operands(add) {
+			if isMeanTimes(o[0], x, s, false) {
+				return o[1], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// isMeanTimes reports whether v is mean(x) s or, unless positive, that with the sign changed.
+func isMeanTimes(v, x, s *ir.Value, positive bool) bool {
+	if neg := by(v, op.Neg); neg != nil && !positive {
+		return isMeanTimes(neg.In[0], x, s, true)
+	}
+	mul := by(v, op.Mul)
+	if mul == nil {
+		return false
+	}
+	for _, o := range operands(mul) {
+		mean := o[0]
+		if neg := by(mean, op.Neg); neg != nil && !positive {
+			mean = neg.In[0]
+		} else if !positive {
+			continue
+		}
+		if o[1] == s && meanOf(mean) == x {
+			return true
+		}
+	}
+	return false
+}
+
+// scaledNorm builds the patch for the norm of x that ends at n, with its factor s = gamma / sqrt(variance + eps) and beta or nil.
+func (c *Context) scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
+	last, known := x.Shape[len(x.Shape)-1].Const()
+	if !known || !ir.SameShape(x.Shape, n.Out[0].Shape) {
+		return nil
+	}
+	gamma := filled(last, 1)
+	inside := underRoot(op.Mul, s)
+	if mul := by(s, op.Mul); mul != nil && inside == nil {
+		for _, o := range operands(mul) {
+			if root := underRoot(op.Mul, o[0]); root != nil {
+				inside, gamma = root, vectorOf(o[1], last)
+			}
+		}
+	}
+	eps, variance := plusConst(inside)
+	squares := meanOf(variance)
+	if squares == nil || gamma == nil {
+		return nil
+	}
+	d := differenceIn(squares)
+	if d == nil || d.In[0] != x || meanOf(d.In[1]) != x {
+		return nil
+	}
+	in := []*ir.Value{x, gamma}
+	if beta != nil {
+		if beta = vectorOf(beta, last); beta == nil {
+			return nil
+		}
+		in = append(in, beta)
+	}
+	p := ir.NewPatch(n)
+	return p.Replace(n.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps)}, in...))
+}
+
+// differenceIn is the difference of which v is the square, or nil.
+func differenceIn(v *ir.Value) *ir.Node {
+	for _, o := range []*ir.Op{op.Mul, op.Pow} {
+		if sq := by(v, o); sq != nil {
+			if d := by(sq.In[0], op.Sub); d != nil && isSquare(v, sq.In[0]) {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// vectorOf is a constant whose last axis has the size and whose others have size 1, as a vector; nil if v is something else.
+func vectorOf(v *ir.Value, size int64) *ir.Value {
+	if v.Const == nil || int64(v.Const.Len()) != size || len(v.Shape) == 0 || !v.Shape[len(v.Shape)-1].Is(size) {
+		return nil
+	}
+	if len(v.Shape) == 1 {
+		return v
+	}
+	return ir.ConstValue("", &ir.Tensor{Elem: v.Const.Elem, Shape: []int64{size}, Data: v.Const.Data})
 }
 
 // underRoot is x if the operand of a division is sqrt(x), or of a product 1/sqrt(x) or x^-0.5.
@@ -142,8 +266,8 @@ func (c *Context) affine(n *ir.Node, size int64) (gamma, beta *ir.Value, end *ir
 // otherVector is the operand of n that is not v, if it is a constant vector of the size.
 func otherVector(n *ir.Node, v *ir.Value, size int64) *ir.Value {
 	for _, o := range operands(n) {
-		if o[0] == v && o[1].Const != nil && len(o[1].Shape) == 1 && o[1].Shape[0].Is(size) && ir.SameShape(v.Shape, n.Out[0].Shape) {
-			return o[1]
+		if o[0] == v && ir.SameShape(v.Shape, n.Out[0].Shape) {
+			return vectorOf(o[1], size)
 		}
 	}
 	return nil

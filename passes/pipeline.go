@@ -8,6 +8,7 @@ var Pipeline = []Pass{
 	Blocks,       // before Layout, as it makes transpositions
 	Affine,       // masks' positions
 	Layout,       // before all that looks for an operator after another: transpositions stand between them
+	Heads,        // before Attention, Linear and CSE: products of four axes, biases next to their products
 	Scale,        // before Linear, which takes one bias
 	CSE,          // exporters write the same mask and the same shape arithmetic once a layer
 	DeadCode,     //

@@ -460,7 +460,7 @@ func (c *Call) bindDims() error {
 		n := 1
 		for a, ax := range port.Axes {
 			empty := in.shape[a] == 0 && p.emptyAxis(ax)
-			if !empty && (in.shape[a] < 1 || in.shape[a] > 1<<31 || n > 1<<40/in.shape[a]) {
+			if !empty && (in.shape[a] < 1 || in.shape[a] > 1<<29 || n > 1<<40/in.shape[a]) {
 				return &InputError{fmt.Sprintf("input %q axis %d is %d", port.Name, a, in.shape[a])}
 			}
 			n *= in.shape[a]

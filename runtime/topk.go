@@ -2,7 +2,7 @@ package rt
 
 import "unsafe"
 
-// TopK writes the k greatest elements of each row of f32, i32 or i64 in order or, with least, the k least, and their indices as i64;
+// TopK writes the k greatest elements of each row of f32, f64, i32, i64 or u64 in order or, with least, the k least, and their indices as i64;
 // of equal elements the first comes first. Rows are k elements or longer.
 func (s *Session) TopK(from, values, index Ptr, rows, width, k int, e Elem, least bool) {
 	s.enter()
@@ -12,17 +12,29 @@ func (s *Session) TopK(from, values, index Ptr, rows, width, k int, e Elem, leas
 	}
 	switch e {
 	case F32:
-		topk(unsafe.Slice((*float32)(from), rows*width), unsafe.Slice((*float32)(values), rows*k), unsafe.Slice((*int64)(index), rows*k), width, k, least)
+		topkOf[float32](from, values, index, rows, width, k, least)
+	case F64:
+		topkOf[float64](from, values, index, rows, width, k, least)
 	case I32:
-		topk(unsafe.Slice((*int32)(from), rows*width), unsafe.Slice((*int32)(values), rows*k), unsafe.Slice((*int64)(index), rows*k), width, k, least)
+		topkOf[int32](from, values, index, rows, width, k, least)
+	case U64:
+		topkOf[uint64](from, values, index, rows, width, k, least)
 	default:
-		topk(unsafe.Slice((*int64)(from), rows*width), unsafe.Slice((*int64)(values), rows*k), unsafe.Slice((*int64)(index), rows*k), width, k, least)
+		topkOf[int64](from, values, index, rows, width, k, least)
 	}
 	s.leave(0)
 }
 
+type ordered interface {
+	float32 | float64 | int32 | int64 | uint64
+}
+
+func topkOf[T ordered](from, values, index Ptr, rows, width, k int, least bool) {
+	topk(unsafe.Slice((*T)(from), rows*width), unsafe.Slice((*T)(values), rows*k), unsafe.Slice((*int64)(index), rows*k), width, k, least)
+}
+
 // topk keeps the best so far in order in the output: an element moves up past those that it beats.
-func topk[T float32 | int32 | int64](x, values []T, index []int64, width, k int, least bool) {
+func topk[T ordered](x, values []T, index []int64, width, k int, least bool) {
 	if k == 0 {
 		return
 	}
@@ -46,7 +58,7 @@ func topk[T float32 | int32 | int64](x, values []T, index []int64, width, k int,
 	}
 }
 
-func beats[T float32 | int32 | int64](a, b T, least bool) bool {
+func beats[T ordered](a, b T, least bool) bool {
 	if least {
 		return a < b
 	}

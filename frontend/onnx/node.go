@@ -126,7 +126,7 @@ var takesSequences = map[string]bool{"SequenceInsert": true, "SequenceErase": tr
 	"ConcatFromSequence": true, "Identity": true, "If": true, "Loop": true, "Optional": true, "OptionalGetElement": true, "OptionalHasElement": true}
 
 // takesStrings are the operators that know strings, or move elements of any kind.
-var takesStrings = map[string]bool{"StringNormalizer": true, "StringConcat": true, "StringSplit": true, "RegexFullMatch": true, "Equal": true,
+var takesStrings = map[string]bool{"StringNormalizer": true, "LabelEncoder": true, "StringConcat": true, "StringSplit": true, "RegexFullMatch": true, "Equal": true,
 	"Where": true, "Identity": true, "Reshape": true, "Transpose": true, "Concat": true, "Split": true, "Slice": true, "Gather": true,
 	"GatherElements": true, "GatherND": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true, "Expand": true, "Tile": true, "Shape": true,
 	"Size": true, "Compress": true, "If": true, "Loop": true, "SequenceConstruct": true, "SequenceInsert": true, "SequenceAt": true,

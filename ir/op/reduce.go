@@ -49,6 +49,7 @@ func init() {
 			return fmt.Errorf("unknown kind %q", n.Attr.(ReduceAttr).Kind)
 		}
 		n.Out[0].Elem, n.Out[0].Shape = v.Elem, v.Shape[:len(v.Shape)-1]
+		n.Out[0].Dims = reducedDims(v, n.Attr.(ReduceAttr).Kind)
 		return nil
 	}
 	ReduceOther.Plain = func(n *ir.Node) ir.PlainCall {
@@ -61,6 +62,25 @@ func init() {
 	}
 	ir.FromONNX("", "GlobalAveragePool", 1, func(c *ir.Import) error { return readGlobalPool(c, "mean") })
 	ir.FromONNX("", "GlobalMaxPool", 1, func(c *ir.Import) error { return readGlobalPool(c, "max") })
+}
+
+// reducedDims are the known contents of v, an integer value, combined along the last axis, or nil.
+func reducedDims(v *ir.Value, kind string) []sym.Dim {
+	combine := map[string]func(a, b sym.Dim) sym.Dim{"sum": sym.Dim.Add, "prod": sym.Dim.Mul, "max": sym.Dim.Max, "min": sym.Dim.Min}[kind]
+	known := v.Contents()
+	width, ok := v.Shape[len(v.Shape)-1].Const()
+	if combine == nil || len(known) == 0 || !ok || v.Elem.Float() {
+		return nil
+	}
+	var out []sym.Dim
+	for at := 0; at < len(known); at += int(width) {
+		d := known[at]
+		for _, e := range known[at+1 : at+int(width)] {
+			d = combine(d, e)
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 func reduceRow(n *ir.Node) *loop.Kernel {

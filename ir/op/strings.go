@@ -18,10 +18,11 @@ type NormalizeAttr struct {
 	Count     ir.Count
 }
 
-// SplitAttr: the most cuts of a string; Count is the longest row.
+// SplitAttr: the most cuts of a string, which with Strict must be enough; Count is the longest row.
 type SplitAttr struct {
-	Most  int64
-	Count ir.Count
+	Most   int64
+	Strict bool
+	Count  ir.Count
 }
 
 // Operators on strings, whose tensors hold numbers of the program's table.
@@ -61,7 +62,7 @@ func init() {
 	}
 	StringSplit.Plain = func(n *ir.Node) ir.PlainCall {
 		a := n.Attr.(SplitAttr)
-		return ir.PlainCall{Func: "StringSplit", Ints: []int64{a.Most}, Count: a.Count}
+		return ir.PlainCall{Func: "StringSplit", Ints: []int64{a.Most, b2i(a.Strict)}, Count: a.Count}
 	}
 	StringSplit.Run = plain.StringSplit
 	ir.FromONNX("", "StringSplit", 20, readStringSplit)
@@ -93,16 +94,20 @@ func readStringNormalizer(c *ir.Import) error {
 	return c.Return(c.Emit(StringNormalizer, a, v, words(c, c.Attrs["stopwords"].Strings...)))
 }
 
+// maxCuts bounds the cuts of a string where the model does not: more are an error of the run.
+const maxCuts = 1 << 10
+
 func readStringSplit(c *ir.Import) error {
 	v, err := c.Need(0)
 	if err != nil {
 		return err
 	}
 	most, bounded := c.Attrs["maxsplit"]
-	if !bounded || most.I < 0 || most.I > maxUnrolled {
-		return ir.NotSupported("StringSplit without a maxsplit of at most %d", maxUnrolled)
+	cuts, strict := most.I, !bounded || most.I < 0 || most.I > maxCuts
+	if strict {
+		cuts = maxCuts
 	}
-	a := SplitAttr{most.I, c.Graph.NewCount(sym.Const(most.I + 1))}
+	a := SplitAttr{cuts, strict, c.Graph.NewCount(sym.Const(cuts + 1))}
 	return c.Return(c.Emit(StringSplit, a, v, words(c, c.Str("delimiter", ""))))
 }
 

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -18,11 +19,14 @@ type TopKAttr struct {
 // TopK is the greatest elements of the last axis, in order, and their indices (i64); of equal elements the first comes first.
 var TopK = ir.NewOp("topk", "the greatest elements of the last axis and their indices", TopKAttr{})
 
+// ordered are the element types of TopK; the others are read as one that holds them.
+var ordered = []loop.Elem{loop.F32, loop.F64, loop.I32, loop.I64, loop.U64}
+
 func init() {
 	TopK.NumOut = 2
 	TopK.Infer = func(n *ir.Node) error {
 		v, k := n.In[0], n.Attr.(TopKAttr).K
-		if v.Elem != loop.F32 && v.Elem != loop.I32 && v.Elem != loop.I64 || len(v.Shape) == 0 {
+		if !slices.Contains(ordered, v.Elem) || len(v.Shape) == 0 {
 			return ir.NotSupported("TopK of %v of rank %d", v.Elem, len(v.Shape))
 		}
 		last := len(v.Shape) - 1
@@ -58,17 +62,13 @@ func evalTopK(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) 
 		}
 		slices.SortStableFunc(order, func(i, j int) int {
 			p, q := x.At(r*width+i), x.At(r*width+j)
-			c := (p.F - q.F) + float64(p.I-q.I)
 			if a.Least {
-				c = -c
+				p, q = q, p
 			}
-			switch {
-			case c > 0:
-				return -1
-			case c < 0:
-				return 1
+			if x.Elem == loop.U64 {
+				return cmp.Compare(uint64(q.I), uint64(p.I))
 			}
-			return 0
+			return cmp.Or(compareFloats(q.F, p.F), cmp.Compare(q.I, p.I))
 		})
 		for k := range int(a.K) {
 			vals.Set(r*int(a.K)+k, x.At(r*width+order[k]))
@@ -76,6 +76,17 @@ func evalTopK(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) 
 		}
 	}
 	return []*ir.Tensor{vals, idx}, nil
+}
+
+// compareFloats holds what is not a number for equal to all.
+func compareFloats(x, y float64) int {
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
 }
 
 // readTopK reads TopK of any axis; K is an attribute before opset 10.
@@ -105,6 +116,22 @@ func readTopK(c *ir.Import) error {
 
 // topAlong is TopK along an axis.
 func topAlong(c *ir.Import, v *ir.Value, axis int, a TopKAttr) ([]*ir.Value, error) {
+	if own := v.Elem; !slices.Contains(ordered, own) && own != loop.String {
+		wide := loop.I64
+		if own.Float() {
+			wide = loop.F32
+		}
+		b := &builder{c: c}
+		v = b.cast(v, wide)
+		if b.err != nil {
+			return nil, b.err
+		}
+		out, err := topAlong(c, v, axis, a)
+		if err != nil {
+			return nil, err
+		}
+		return []*ir.Value{b.cast(out[0], own), out[1]}, b.err
+	}
 	last := len(v.Shape) - 1
 	if axis == last {
 		return c.Emit(TopK, a, v)

@@ -28,6 +28,7 @@ func init() {
 			seen[p] = true
 			n.Out[0].Shape[i] = v.Shape[p]
 		}
+		n.Out[0].Dims = transposedDims(v, perm)
 		return nil
 	}
 	Transpose.Eval = func(n *ir.Node, _ sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
@@ -52,6 +53,28 @@ func init() {
 		}
 		return c.Return1(transpose(c, v, perm...))
 	})
+}
+
+// transposedDims are the contents of v with its axes permuted, or nil.
+func transposedDims(v *ir.Value, perm []int64) []sym.Dim {
+	known := v.Contents()
+	if known == nil {
+		return nil
+	}
+	from := contiguous(ir.ConstShape(v.Shape))
+	shape := make([]int64, len(perm))
+	for i, p := range perm {
+		shape[i], _ = v.Shape[p].Const()
+	}
+	out := make([]sym.Dim, 0, len(known))
+	forEach(shape, func(idx []int64) {
+		at := int64(0)
+		for i, p := range perm {
+			at += idx[i] * from[p]
+		}
+		out = append(out, known[at])
+	})
+	return out
 }
 
 func transpose(c *ir.Import, v *ir.Value, perm ...int64) (*ir.Value, error) {

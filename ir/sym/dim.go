@@ -31,7 +31,7 @@ const (
 // cache, for example.
 const (
 	MinSymbol = 1
-	MaxSymbol = 1 << 31
+	MaxSymbol = 1 << 29
 )
 
 // Const is the constant dimension n.

@@ -2,6 +2,7 @@ package plain
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 )
@@ -123,15 +124,22 @@ func RegexFullMatch(a *Args) (int, error) {
 	return 0, nil
 }
 
-// StringSplit cuts the strings of In[0] at the delimiter In[1], or at stretches of white space if that is empty, at most Ints[0] times: a
-// row of Out[0] each, filled up with empty strings, and how many there are in Out[1]. Its count is the longest row (ONNX StringSplit,
-// opset 20).
+// StringSplit cuts the strings of In[0] at the delimiter In[1], or at stretches of white space if that is empty, at most Ints[0] times
+// (with Ints[1], more are an error): a row of Out[0] each, filled up with empty strings, and how many there are in Out[1]. Its count is the
+// longest row (ONNX StringSplit, opset 20).
 func StringSplit(a *Args) (int, error) {
 	delimiter := a.texts(&a.In[1])[0]
 	var rows [][]string
 	longest := 0
+	most := a.Ints[0]
+	if a.Ints[1] != 0 {
+		most = math.MaxInt - 1
+	}
 	for i, s := range a.texts(&a.In[0]) {
-		rows = append(rows, split(s, delimiter, a.Ints[0]))
+		rows = append(rows, split(s, delimiter, most))
+		if len(rows[i]) > a.Ints[0]+1 {
+			return 0, fmt.Errorf("string %d has %d parts, there is room for %d", i, len(rows[i]), a.Ints[0]+1)
+		}
 		data[int64](&a.Out[1])[i] = int64(len(rows[i]))
 		longest = max(longest, len(rows[i]))
 	}
