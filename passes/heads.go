@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/op"
 	"mmc/ir/sym"
@@ -10,6 +12,7 @@ import (
 // after it, and transposed with axes of size 1 between. Products get both axes again, so that the passes behind see four.
 var Heads = Rewrite("heads", "gives products of joined batches and heads both axes again",
 	Rule{Root: func() *ir.Op { return op.Transpose }, Try: withoutOnes},
+	Rule{Root: func() *ir.Op { return op.Transpose }, Try: exchangedProduct},
 	Rule{Root: func() *ir.Op { return op.MatMul }, Try: splitBatch},
 	Rule{Root: func() *ir.Op { return op.Softmax }, Try: splitRows},
 	Rule{Root: func() *ir.Op { return op.Add }, Try: biasOfHeads},
@@ -49,6 +52,42 @@ func withoutOnes(c *Context, n *ir.Node) *ir.Patch {
 	return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y))
 }
 
+// exchangedProduct computes (x y)', or that times a constant, as y' x'.
+func exchangedProduct(c *Context, n *ir.Node) *ir.Patch {
+	perm := n.Attr.(op.TransposeAttr).Perm.List()
+	rank := len(perm)
+	if rank < 3 || c.Only(n.In[0]) == nil || !slices.Equal(perm, swapped(rank)) {
+		return nil
+	}
+	v, scale := n.In[0], (*ir.Node)(nil)
+	if x, _, by := isScale(v, op.Mul, op.Div); x != nil && c.Only(x) != nil {
+		v, scale = x, by
+	}
+	m := by(v, op.MatMul)
+	if m == nil || len(m.In[0].Shape) != rank || len(m.In[1].Shape) != rank || m.In[0].Const != nil || m.In[1].Const != nil {
+		return nil
+	}
+	exchange := op.TransposeAttr{Perm: n.Attr.(op.TransposeAttr).Perm}
+	p := ir.NewPatch(n, m)
+	y := p.Emit1(op.MatMul, nil, p.Emit1(op.Transpose, exchange, m.In[1]), p.Emit1(op.Transpose, exchange, m.In[0]))
+	if scale != nil {
+		in := slices.Clone(scale.In)
+		in[slices.Index(in, v)] = y
+		y = p.Emit1(scale.Op, scale.Attr, in...)
+	}
+	return p.Replace(n.Out[0], y)
+}
+
+// swapped is the permutation of so many axes that exchanges the last two.
+func swapped(rank int) []int64 {
+	perm := make([]int64, rank)
+	for i := range perm {
+		perm[i] = int64(i)
+	}
+	perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+	return perm
+}
+
 // joinedBatch is the value of four axes of which v is the one with the first two joined, perhaps with the last two exchanged.
 func joinedBatch(v *ir.Value) (x *ir.Value, exchanged bool) {
 	if t := by(v, op.Transpose); t != nil && t.Attr.(op.TransposeAttr).Perm == ir.MakeInts(0, 2, 1) {
@@ -61,28 +100,48 @@ func joinedBatch(v *ir.Value) (x *ir.Value, exchanged bool) {
 	return r.In[0], exchanged
 }
 
-// splitBatch multiplies over batch and heads what both operands have joined.
+// joinedGroups is the value [batch, heads, group, rows, columns] of which v is the one with the first two joined and the next two.
+func joinedGroups(v *ir.Value) *ir.Value {
+	r := by(v, op.Reshape)
+	if r == nil || len(r.In[0].Shape) != 5 || len(v.Shape) != 3 {
+		return nil
+	}
+	s := r.In[0].Shape
+	if s[0].Mul(s[1]) != v.Shape[0] || s[2].Mul(s[3]) != v.Shape[1] || s[4] != v.Shape[2] {
+		return nil
+	}
+	return r.In[0]
+}
+
+// splitBatch multiplies over batch and heads what both operands have joined; groups of heads have their rows joined too.
 func splitBatch(_ *Context, n *ir.Node) *ir.Patch {
 	if len(n.Out[0].Shape) != 3 {
 		return nil
 	}
 	p := ir.NewPatch(n)
-	var in [2]*ir.Value
-	for i, v := range n.In {
-		x, exchanged := joinedBatch(v)
-		if x == nil {
-			return nil
-		}
-		if exchanged {
-			x = p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, x)
-		}
-		in[i] = x
-	}
-	if !ir.SameShape(in[0].Shape[:2], in[1].Shape[:2]) {
+	y, exchanged := joinedBatch(n.In[1])
+	if y == nil {
 		return nil
 	}
-	y := p.Emit1(op.MatMul, nil, in[0], in[1])
-	return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y))
+	if exchanged {
+		y = p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, y)
+	}
+	x, exchanged := joinedBatch(n.In[0])
+	if x == nil {
+		if x = joinedGroups(n.In[0]); x == nil {
+			return nil
+		}
+		shared := append(append([]sym.Dim{}, y.Shape[:2]...), sym.Const(1), y.Shape[2], y.Shape[3])
+		y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(shared)}, y)
+	}
+	if exchanged {
+		x = p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(0, 1, 3, 2)}, x)
+	}
+	if !ir.SameShape(x.Shape[:2], y.Shape[:2]) {
+		return nil
+	}
+	z := p.Emit1(op.MatMul, nil, x, y)
+	return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, z))
 }
 
 // splitRows normalises rows before the axes in front of them are joined.

@@ -15,6 +15,14 @@ var LayerNorm = Rewrite("layernorm", "recomposes layer and RMS normalisation",
 func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 	for _, o := range operands(n) {
 		inside := underRoot(n.Op, o[1]) // d / sqrt(inside)
+		if o[0].Const != nil {
+			continue // the factor, which the sum or product behind n has
+		}
+		if inside == nil && n.Op == op.Mul {
+			if p := scaledRoot(n, o[0], o[1]); p != nil {
+				return p
+			}
+		}
 		eps, variance := plusConst(inside)
 		squares := meanOf(variance) // inside = mean(squares) + eps
 		if squares == nil {
@@ -23,6 +31,40 @@ func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 		return c.norm(n, o[0], squares, eps)
 	}
 	return nil
+}
+
+// scaledRoot builds the patch for the RMS norm as x s with s = gamma / sqrt(mean(x x) + eps).
+func scaledRoot(n *ir.Node, x, s *ir.Value) *ir.Patch {
+	if len(x.Shape) == 0 || !ir.SameShape(x.Shape, n.Out[0].Shape) {
+		return nil
+	}
+	last, known := x.Shape[len(x.Shape)-1].Const()
+	if !known {
+		return nil
+	}
+	inside, gamma := factorOf(s, last)
+	eps, variance := plusConst(inside)
+	squares := meanOf(variance)
+	if squares == nil || gamma == nil || !isSquare(squares, x) {
+		return nil
+	}
+	p := ir.NewPatch(n)
+	return p.Replace(n.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps), RMS: true}, x, gamma))
+}
+
+// factorOf takes gamma / sqrt(inside) apart; gamma is ones if there is none, nil if it is no vector of the size.
+func factorOf(s *ir.Value, size int64) (inside, gamma *ir.Value) {
+	if inside = underRoot(op.Mul, s); inside != nil {
+		return inside, filled(size, 1)
+	}
+	if mul := by(s, op.Mul); mul != nil {
+		for _, o := range operands(mul) {
+			if inside = underRoot(op.Mul, o[0]); inside != nil {
+				return inside, vectorOf(o[1], size)
+			}
+		}
+	}
+	return nil, nil
 }
 
 // spreadNorm is the norm as x s + (beta - mean(x) s) with s = gamma / sqrt(variance + eps), at the last sum or difference.
@@ -92,19 +134,14 @@ func isMeanTimes(v, x, s *ir.Value, positive bool) bool {
 
 // scaledNorm builds the patch for the norm of x that ends at n, with its factor s = gamma / sqrt(variance + eps) and beta or nil.
 func (c *Context) scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
-	last, known := x.Shape[len(x.Shape)-1].Const()
-	if !known || !ir.SameShape(x.Shape, n.Out[0].Shape) {
+	if len(x.Shape) == 0 || !ir.SameShape(x.Shape, n.Out[0].Shape) {
 		return nil
 	}
-	gamma := filled(last, 1)
-	inside := underRoot(op.Mul, s)
-	if mul := by(s, op.Mul); mul != nil && inside == nil {
-		for _, o := range operands(mul) {
-			if root := underRoot(op.Mul, o[0]); root != nil {
-				inside, gamma = root, vectorOf(o[1], last)
-			}
-		}
+	last, known := x.Shape[len(x.Shape)-1].Const()
+	if !known {
+		return nil
 	}
+	inside, gamma := factorOf(s, last)
 	eps, variance := plusConst(inside)
 	squares := meanOf(variance)
 	if squares == nil || gamma == nil {
@@ -175,6 +212,9 @@ func underRoot(o *ir.Op, v *ir.Value) *ir.Value {
 
 // norm builds the patch for d / sqrt(mean(squares) + eps) at n.
 func (c *Context) norm(n *ir.Node, d, squares *ir.Value, eps float64) *ir.Patch {
+	if sub := differenceIn(squares); sub != nil && sub.In[0] == d {
+		return nil // the sum that reads n may be a norm
+	}
 	if !isSquare(squares, d) {
 		return c.Miss(n, "layernorm", "what is divided is not what is squared")
 	}

@@ -5,6 +5,7 @@ var Pipeline = []Pass{
 	Integers,     // before Fold, which multiplies constant bytes by their scales
 	Fold,         // what is left is what runs
 	Simplify,     // so that patterns see no reshapes or casts that do nothing
+	Choice,       // after Simplify: conditions are not repeated
 	Blocks,       // before Layout, as it makes transpositions
 	Affine,       // masks' positions
 	Layout,       // before all that looks for an operator after another: transpositions stand between them

@@ -24,7 +24,8 @@ var simplifyRules = []Rule{
 	{Root: func() *ir.Op { return op.Add }, Try: func(_ *Context, n *ir.Node) *ir.Patch { return dropNeutral(n, 0) }},
 	{Root: func() *ir.Op { return op.Mul }, Try: func(_ *Context, n *ir.Node) *ir.Patch { return dropNeutral(n, 1) }},
 	{Root: func() *ir.Op { return op.Div }, Try: dropDivisor},
-	{Root: func() *ir.Op { return op.Expand }, Try: sinkExpand},
+	{Root: func() *ir.Op { return op.Expand }, Try: dropExpand},
+	{Try: sinkExpand},
 }
 
 func simplifyReshape(_ *Context, n *ir.Node) *ir.Patch {
@@ -36,7 +37,33 @@ func simplifyReshape(_ *Context, n *ir.Node) *ir.Patch {
 		p := ir.NewPatch(n, inner)
 		return p.Replace(n.Out[0], p.Emit1(op.Reshape, n.Attr, inner.In[0]))
 	}
+	if p := stacked(n); p != nil {
+		return p
+	}
 	return splitAgain(n)
+}
+
+// stacked puts parts together along an axis where they were stacked along a new one in front of it and both then joined.
+func stacked(n *ir.Node) *ir.Patch {
+	cat := by(n.In[0], op.Concat)
+	if cat == nil {
+		return nil
+	}
+	axis := int(cat.Attr.(op.ConcatAttr).Axis)
+	shape, to := n.In[0].Shape, n.Out[0].Shape
+	if axis+1 >= len(shape) || len(to) != len(shape)-1 || !ir.SameShape(to[:axis], shape[:axis]) || !ir.SameShape(to[axis+1:], shape[axis+2:]) {
+		return nil
+	}
+	p := ir.NewPatch(n, cat)
+	var parts []*ir.Value
+	for _, v := range cat.In {
+		if !v.Shape[axis].Is(1) {
+			return nil
+		}
+		thin := append(append([]sym.Dim{}, v.Shape[:axis]...), v.Shape[axis+1:]...)
+		parts = append(parts, p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(thin)}, v))
+	}
+	return p.Replace(n.Out[0], p.Emit1(op.Concat, cat.Attr, parts...))
 }
 
 // splitAgain replaces leading axes that are merged, kept as one by a transpose and split again, into as many or fewer: the transpose does without.
@@ -145,26 +172,38 @@ func dropDivisor(_ *Context, n *ir.Node) *ir.Patch {
 	return nil
 }
 
-// sinkExpand removes an expansion whose only reader is elementwise and has another operand of the full shape.
+func dropExpand(_ *Context, n *ir.Node) *ir.Patch {
+	if !ir.SameShape(n.In[0].Shape, n.Out[0].Shape) {
+		return nil
+	}
+	return ir.NewPatch(n).Replace(n.Out[0], n.In[0])
+}
+
+// sinkExpand gives an elementwise operator what an operand repeats, where it broadcasts that itself; one of a single operand is done
+// before the repetition. Numbers that others read repeated stay so for this one: a product takes them as its residual.
 func sinkExpand(c *Context, n *ir.Node) *ir.Patch {
-	if ir.SameShape(n.In[0].Shape, n.Out[0].Shape) {
-		return ir.NewPatch(n).Replace(n.Out[0], n.In[0])
-	}
-	u := c.Only(n.Out[0])
-	if u == nil || u.Op.Elem == nil || len(u.In) < 2 {
+	if n.Op.Elem == nil || len(n.Out) != 1 {
 		return nil
 	}
-	in := append([]*ir.Value{}, u.In...)
-	shapes := [][]sym.Dim{}
-	for i, v := range in {
-		if v == n.Out[0] {
-			in[i] = n.In[0]
+	for i, v := range n.In {
+		e := by(v, op.Expand)
+		if e == nil {
+			continue
 		}
-		shapes = append(shapes, in[i].Shape)
+		in := append([]*ir.Value{}, n.In...)
+		in[i] = e.In[0]
+		shapes := [][]sym.Dim{}
+		for _, v := range in {
+			shapes = append(shapes, v.Shape)
+		}
+		p := ir.NewPatch(n, e)
+		s, err := ir.BroadcastShapes(shapes...)
+		if err == nil && ir.SameShape(s, n.Out[0].Shape) && (c.Only(v) != nil || v.Elem != loop.F32) {
+			return p.Replace(n.Out[0], p.Emit1(n.Op, n.Attr, in...))
+		}
+		if len(n.In) == 1 {
+			return p.Replace(n.Out[0], p.Emit1(op.Expand, e.Attr, p.Emit1(n.Op, n.Attr, in...)))
+		}
 	}
-	if s, err := ir.BroadcastShapes(shapes...); err != nil || !ir.SameShape(s, u.Out[0].Shape) {
-		return nil
-	}
-	p := ir.NewPatch(u, n)
-	return p.Replace(u.Out[0], p.Emit1(u.Op, u.Attr, in...))
+	return nil
 }

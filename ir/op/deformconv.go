@@ -9,9 +9,11 @@ import (
 	"mmc/runtime/plain"
 )
 
-// DeformPatchesAttr describes the windows of a deformable convolution of two axes. Windows is their number along each axis.
+// DeformPatchesAttr describes the windows of a deformable convolution of two axes as Im2ColAttr does. Windows is their number along each
+// axis.
 type DeformPatchesAttr struct {
-	Im2ColAttr
+	Kernel, Strides, Dilations, Pads ir.IntList
+
 	Groups  int64
 	Windows ir.DimList
 }
@@ -86,7 +88,7 @@ func readDeformConv(c *ir.Import) error {
 		}
 		in[2] = b.cast(mask, loop.F32)
 	}
-	rows := b.do(DeformPatches, DeformPatchesAttr{a, groups, ir.MakeDims(win)}, in...)
+	rows := b.do(DeformPatches, DeformPatchesAttr{a.Kernel, a.Strides, a.Dilations, a.Pads, groups, ir.MakeDims(win)}, in...)
 	outs := kernel[0] / groups
 	wide := b.cast(w, loop.F32)
 	var y *ir.Value

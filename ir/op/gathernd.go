@@ -57,9 +57,29 @@ func init() {
 		if err != nil {
 			return err
 		}
-		if c.Int("batch_dims", 0) != 0 {
-			return ir.NotSupported("GatherND with batch_dims")
+		idx, err := batchIndices(c, in[0], in[1], int(c.Int("batch_dims", 0)))
+		if err != nil {
+			return err
 		}
-		return c.Return(c.Emit(GatherND, nil, in...))
+		return c.Return(c.Emit(GatherND, nil, in[0], idx))
 	})
+}
+
+// batchIndices puts the places along so many leading axes, which data and indices share, in front of the indices.
+func batchIndices(c *ir.Import, data, idx *ir.Value, axes int) (*ir.Value, error) {
+	if axes < 0 || axes >= len(data.Shape) || axes >= len(idx.Shape) {
+		return nil, fmt.Errorf("%d batch axes of data %v and indices %v", axes, data.Shape, idx.Shape)
+	}
+	b := &builder{c: c}
+	lead := idx.Shape[:len(idx.Shape)-1]
+	var parts []*ir.Value
+	for a := range axes {
+		if err := ir.Equal(data.Shape[a], idx.Shape[a]); err != nil {
+			return nil, err
+		}
+		place := b.cast(b.reshape(b.iota(0, lead[a]), column(lead[a], len(lead)-a)), idx.Elem)
+		parts = append(parts, b.expand(place, dims(lead, 1)))
+	}
+	all := b.concat(len(lead), append(parts, idx)...)
+	return all, b.err
 }

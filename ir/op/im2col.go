@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"mmc/ir"
@@ -143,6 +144,10 @@ func convolveBy(c *ir.Import, x, w, bias *ir.Value, product func(b *builder, row
 	if err := ir.Equal(x.Shape[1], w.Shape[1].Mul(sym.Const(groups))); err != nil {
 		return nil, fmt.Errorf("channels: %w", err)
 	}
+	c, x, err := samePadded(c, x, kernel[2:], 0)
+	if err != nil {
+		return nil, err
+	}
 	a, err := windowAttr(c, x.Shape[2:], kernel[2:])
 	if err != nil {
 		return nil, err
@@ -231,6 +236,62 @@ func convRows(c *ir.Import, x, w *ir.Value, a Im2ColAttr, groups int64) (*ir.Val
 	mat := b.transpose(b.reshape(w, dims(groups, outs/groups, depth)), 0, 2, 1)
 	y := b.do(MatMul, nil, b.reshape(rows, dims(batch, groups, windows, depth)), mat)
 	return b.reshape(b.transpose(y, 0, 2, 1, 3), dims(batch, windows, w.Shape[0])), b.err
+}
+
+// samePadded does what auto_pad SAME_UPPER and SAME_LOWER ask for along axes whose sizes are not known: the node it gives has pads, or x
+// has them already, of the number fill.
+func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Import, *ir.Value, error) {
+	spatial := x.Shape[2:]
+	r := len(spatial)
+	mode := c.Str("auto_pad", "NOTSET")
+	if mode != "SAME_UPPER" && mode != "SAME_LOWER" || !slices.Contains(ir.ConstShape(spatial), -1) {
+		return c, x, nil
+	}
+	first, second := make([]sym.Dim, r), make([]sym.Dim, r)
+	for i, n := range spatial {
+		stride, window := listed(c, "strides", i), listed(c, "dilations", i)*(kernel[i]-1)+1
+		if stride < 1 || window < 1 {
+			return nil, nil, fmt.Errorf("a stride of %d and a window of %d", stride, window)
+		}
+		last := n.Sub(sym.Const(1)).FloorDiv(sym.Const(stride)).Mul(sym.Const(stride)) // where the last window begins, without pads
+		total := last.Add(sym.Const(window)).Sub(n)
+		switch lo, _ := n.Bounds(); {
+		case lo < 1:
+			return nil, nil, ir.NotSupported("auto_pad on an axis that may be empty")
+		case window == 1:
+			total = sym.Const(0)
+		case window < stride:
+			return nil, nil, ir.NotSupported("auto_pad of a window of %d with stride %d on an axis whose size is not known", window, stride)
+		}
+		first[i] = total.FloorDiv(sym.Const(2))
+		second[i] = total.Sub(first[i])
+		if mode == "SAME_LOWER" {
+			first[i], second[i] = second[i], first[i]
+		}
+	}
+	inner := *c
+	inner.Attrs = maps.Clone(c.Attrs)
+	delete(inner.Attrs, "auto_pad")
+	pads := ir.ConstShape(append(slices.Clone(first), second...))
+	if !slices.Contains(pads, -1) {
+		inner.Attrs["pads"] = ir.Attribute{Ints: pads}
+		return &inner, x, nil
+	}
+	delete(inner.Attrs, "pads")
+	b := &builder{c: c}
+	p := padding{b, "constant", b.like(x, fill)}
+	for i := range r {
+		x = p.around(x, i+2, first[i], second[i])
+	}
+	return &inner, x, b.err
+}
+
+// listed is number i of an attribute, 1 by default.
+func listed(c *ir.Import, name string, i int) int64 {
+	if list, ok := c.Ints(name); ok && i < len(list) {
+		return list[i]
+	}
+	return 1
 }
 
 func windowAttr(c *ir.Import, spatial []sym.Dim, kernel []int64) (Im2ColAttr, error) {

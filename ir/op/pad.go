@@ -68,6 +68,14 @@ func (p padding) axis(v *ir.Value, axis int, before, after sym.Dim) *ir.Value {
 	}
 	v, before = p.cut(v, axis, before, true)
 	v, after = p.cut(v, axis, after, false)
+	return p.around(v, axis, before, after)
+}
+
+// around pads by sizes that are not negative.
+func (p padding) around(v *ir.Value, axis int, before, after sym.Dim) *ir.Value {
+	if p.err != nil {
+		return nil
+	}
 	parts := []*ir.Value{v}
 	if !before.Is(0) {
 		parts = append([]*ir.Value{p.part(v, axis, before, true)}, parts...)

@@ -116,7 +116,13 @@ func readPool(c *ir.Import, greatest bool) error {
 	if len(kernel) > 3 {
 		return ir.NotSupported("pooling over %d axes", len(kernel))
 	}
-	w, err := windowAttr(c, x.Shape[2:], kernel)
+	padded := c
+	if greatest && c.NumOut == 1 {
+		if padded, x, err = samePadded(c, x, kernel, math.Inf(-1)); err != nil {
+			return err
+		}
+	}
+	w, err := windowAttr(padded, x.Shape[2:], kernel)
 	if err != nil {
 		return err
 	}
