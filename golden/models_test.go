@@ -34,16 +34,22 @@ func TestStandIns(t *testing.T) {
 }
 
 // TestContrib runs the models of com.microsoft's operators that contrib/make.py makes, whose results are ONNX Runtime's.
-func TestContrib(t *testing.T) {
-	files, err := filepath.Glob("contrib/*/model.onnx")
-	if err != nil || len(files) < 11 {
-		t.Fatalf("%d models: %v", len(files), err)
+func TestContrib(t *testing.T) { checkModels(t, modelsIn(t, "contrib", 11)) }
+
+// TestExports runs what Keras and Flax give, through tf2onnx and jax2onnx: exports/*_models.py make them.
+func TestExports(t *testing.T) { checkModels(t, modelsIn(t, "exports", 11)) }
+
+// modelsIn are the models of a folder, each in a folder of its own; there must be so many.
+func modelsIn(t *testing.T, dir string, least int) []model {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "model.onnx"))
+	if err != nil || len(files) < least {
+		t.Fatalf("%d models in %s: %v", len(files), dir, err)
 	}
 	var list []model
 	for _, f := range files {
 		list = append(list, model{f, filepath.Dir(f)})
 	}
-	checkModels(t, list)
+	return list
 }
 
 // TestOwnModels runs the models of this repository; TestSharedModels the BERT- and ViT-like f32 ones beside it.

@@ -52,6 +52,9 @@ func TestFusions(t *testing.T) {
 			folders = append(folders, filepath.Join(dir, e.Name()))
 		}
 	}
+	for _, m := range modelsIn(t, "exports", 11) {
+		folders = append(folders, m.sets)
+	}
 	counts := map[string]string{}
 	for _, folder := range folders {
 		name := filepath.Base(folder)

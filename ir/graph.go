@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"math"
 
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -169,7 +170,10 @@ func (n *Node) inferDims() {
 	}
 	in := make([][]sym.Dim, len(n.In))
 	for i, v := range n.In {
-		if in[i] = v.Contents(); in[i] == nil && total > 0 {
+		if in[i] = v.Contents(); in[i] == nil && n.Op.FloatDims {
+			in[i] = v.wholeNumbers()
+		}
+		if in[i] == nil && total > 0 {
 			return
 		}
 	}
@@ -186,6 +190,22 @@ func (n *Node) inferDims() {
 		dims[k] = d
 	}
 	out.Dims = dims
+}
+
+// wholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
+func (v *Value) wholeNumbers() []sym.Dim {
+	if v.Const == nil || !v.Elem.Float() || v.Const.Len() > maxDims {
+		return nil
+	}
+	out := make([]sym.Dim, v.Const.Len())
+	for i := range out {
+		f := v.Const.At(i).F
+		if f != math.Trunc(f) || math.Abs(f) > 1<<40 {
+			return nil
+		}
+		out[i] = sym.Const(int64(f))
+	}
+	return out
 }
 
 // broadcastIndex maps flat index k of shape out to the flat index of an operand of shape in.

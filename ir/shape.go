@@ -34,6 +34,9 @@ func Equal(a, b sym.Dim) error {
 		if u := multiple(p[0], p[1]); u != nil {
 			return u
 		}
+		if other, ok := p[1].MaxWith(p[0]); ok {
+			return Equal(p[0], other) // what two sizes broadcast to is one of them where they are the same
+		}
 	}
 	return fmt.Errorf("sizes %v and %v cannot be shown to be equal", a, b)
 }

@@ -1,8 +1,6 @@
 package passes
 
 import (
-	"math"
-
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -15,7 +13,7 @@ var Attention = Rewrite("attention", "recomposes attention", Rule{"attention", f
 
 func attention(c *Context, n *ir.Node) *ir.Patch {
 	probs, guard := unguard(n.In[0]) // probs v
-	probs, shown := unhidden(probs)
+	probs, hidden := unhidden(probs)
 	if r := by(probs, op.Reshape); r != nil {
 		probs = r.In[0]
 	}
@@ -23,7 +21,7 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 	if soft == nil || !ir.SameShape(probs.Shape, n.In[0].Shape) && !joinsLead(probs.Shape, n.In[0].Shape) {
 		return nil
 	}
-	if c.Only(soft.Out[0]) == nil && !guard && shown == nil {
+	if c.Only(soft.Out[0]) == nil && !guard && hidden == nil {
 		return c.Miss(n, "attention", "the probabilities are read elsewhere too")
 	}
 	rank := len(n.In[0].Shape)
@@ -31,8 +29,8 @@ func attention(c *Context, n *ir.Node) *ir.Patch {
 		return c.Miss(n, "attention", "operands of rank %d and %d, want [batch, heads, rows, columns], one axis less or one more", rank, len(n.In[1].Shape))
 	}
 	s := c.scores(soft.In[0])
-	if shown != nil {
-		s, guard = c.hidden(soft.In[0], shown), true
+	if hidden != nil {
+		s, guard = c.hidden(soft.In[0], hidden), true
 	}
 	shape := n.In[0].Shape
 	if s == nil || !ir.SameShape(s.prod.Out[0].Shape, shape) {
@@ -106,53 +104,6 @@ func withHeads(p *ir.Patch, v *ir.Value, rank int) *ir.Value {
 	}
 	to := append([]sym.Dim{v.Shape[0], sym.Const(1)}, v.Shape[1:]...)
 	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(to)}, v)
-}
-
-// unguard looks through where(isnan(p), 0, p).
-func unguard(v *ir.Value) (*ir.Value, bool) {
-	w := by(v, op.Where)
-	if w == nil {
-		return v, false
-	}
-	nan := by(w.In[0], op.IsNaN)
-	zero, ok := scalar(w.In[1])
-	if nan == nil || !ok || zero != 0 || nan.In[0] != w.In[2] {
-		return v, false
-	}
-	return w.In[2], true
-}
-
-// unhidden looks through where(shown, p, 0) for probabilities p, whose scores are hidden by the same condition.
-func unhidden(v *ir.Value) (p, shown *ir.Value) {
-	w := by(v, op.Where)
-	if w == nil {
-		return v, nil
-	}
-	zero, ok := scalar(w.In[2])
-	soft := by(w.In[1], op.Softmax)
-	if !ok || zero != 0 || soft == nil {
-		return v, nil
-	}
-	if inner := by(soft.In[0], op.Where); inner == nil || inner.In[0] != w.In[0] {
-		return v, nil
-	}
-	return w.In[1], w.In[0]
-}
-
-// hidden takes apart where(shown, scores, low), the probabilities of which are then set to 0 where they are not shown: whatever low is, if
-// it is far below all scores, a row of which nothing is shown gives zeros, as with a mask of -Inf and the guard.
-func (c *Context) hidden(v, shown *ir.Value) *scores {
-	w := by(v, op.Where)
-	low, ok := scalar(w.In[2])
-	if !ok || low > -1e4 || !ir.SameShape(w.In[1].Shape, v.Shape) {
-		return nil
-	}
-	s := c.scores(w.In[1])
-	if s == nil || len(s.masks) >= 3 {
-		return nil
-	}
-	s.masks = append(s.masks, addend{shown, v.Shape, float32(math.Inf(-1)), true})
-	return s
 }
 
 // scores is a softmax's input taken apart: product × scale × perHead, held within cap, + masks.

@@ -24,6 +24,9 @@ func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 			}
 		}
 		eps, variance := plusConst(inside)
+		if x := varianceOf(variance); x != nil && isCentred(o[0], x) {
+			return c.normOf(n, x, eps, false)
+		}
 		squares := meanOf(variance) // inside = mean(squares) + eps
 		if squares == nil {
 			continue
@@ -143,12 +146,7 @@ func (c *Context) scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
 	}
 	inside, gamma := factorOf(s, last)
 	eps, variance := plusConst(inside)
-	squares := meanOf(variance)
-	if squares == nil || gamma == nil {
-		return nil
-	}
-	d := differenceIn(squares)
-	if d == nil || d.In[0] != x || meanOf(d.In[1]) != x {
+	if gamma == nil || varianceOf(variance) != x && !isSpread(meanOf(variance), x) {
 		return nil
 	}
 	in := []*ir.Value{x, gamma}
@@ -160,6 +158,12 @@ func (c *Context) scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
 	}
 	p := ir.NewPatch(n)
 	return p.Replace(n.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps)}, in...))
+}
+
+// isSpread reports whether v is the square of x - mean(x).
+func isSpread(v, x *ir.Value) bool {
+	d := differenceIn(v)
+	return d != nil && isCentred(d.Out[0], x)
 }
 
 // differenceIn is the difference of which v is the square, or nil.
@@ -218,10 +222,44 @@ func (c *Context) norm(n *ir.Node, d, squares *ir.Value, eps float64) *ir.Patch 
 	if !isSquare(squares, d) {
 		return c.Miss(n, "layernorm", "what is divided is not what is squared")
 	}
-	x, rms := d, true
-	if sub := by(d, op.Sub); sub != nil && meanOf(sub.In[1]) == sub.In[0] { // d = x - mean(x)
-		x, rms = sub.In[0], false
+	if sub := by(d, op.Sub); sub != nil && isCentred(d, sub.In[0]) {
+		return c.normOf(n, sub.In[0], eps, false)
 	}
+	return c.normOf(n, d, eps, true)
+}
+
+// isCentred reports whether v is x - mean(x).
+func isCentred(v, x *ir.Value) bool {
+	sub := by(v, op.Sub)
+	return sub != nil && sub.In[0] == x && meanOf(sub.In[1]) == x
+}
+
+// varianceOf is x if v is mean(x x) - mean(x) mean(x), perhaps kept from being negative.
+func varianceOf(v *ir.Value) *ir.Value {
+	if top := by(v, op.Max); top != nil {
+		for _, o := range operands(top) {
+			if zero, ok := scalar(o[1]); ok && zero == 0 {
+				v = o[0]
+			}
+		}
+	}
+	sub := by(v, op.Sub)
+	if sub == nil {
+		return nil
+	}
+	m := by(sub.In[1], op.Mul)
+	if m == nil || m.In[0] != m.In[1] {
+		return nil
+	}
+	x := meanOf(m.In[0])
+	if x == nil || !isSquare(meanOf(sub.In[0]), x) {
+		return nil
+	}
+	return x
+}
+
+// normOf builds the patch for the normalised x at n, and the affine step behind it.
+func (c *Context) normOf(n *ir.Node, x *ir.Value, eps float64, rms bool) *ir.Patch {
 	last, ok := x.Shape[len(x.Shape)-1].Const()
 	if !ok {
 		return c.Miss(n, "layernorm", "the size of the normalised axis is not known")
@@ -251,13 +289,18 @@ func plusConst(v *ir.Value) (k float64, x *ir.Value) {
 }
 
 // meanOf is x if v is the mean of x over the last axis, kept as an axis of size 1.
-func meanOf(v *ir.Value) *ir.Value {
+func meanOf(v *ir.Value) *ir.Value { return reducedBy(v, "mean") }
+
+// sumOf is meanOf for sums.
+func sumOf(v *ir.Value) *ir.Value { return reducedBy(v, "sum") }
+
+func reducedBy(v *ir.Value, kind string) *ir.Value {
 	r := by(v, op.Reshape)
 	if r == nil {
 		return nil
 	}
 	m := by(r.In[0], op.Reduce)
-	if m == nil || m.Attr.(op.ReduceAttr).Kind != "mean" || len(r.Out[0].Shape) != len(m.In[0].Shape) || !r.Out[0].Shape[len(r.Out[0].Shape)-1].Is(1) {
+	if m == nil || m.Attr.(op.ReduceAttr).Kind != kind || len(r.Out[0].Shape) != len(m.In[0].Shape) || !r.Out[0].Shape[len(r.Out[0].Shape)-1].Is(1) {
 		return nil
 	}
 	return m.In[0]

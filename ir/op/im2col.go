@@ -113,7 +113,8 @@ func readConv(c *ir.Import) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	return c.Return1(convolve(c, x, w, c.Value(2)))
+	padded, x := withoutPadding(c, x)
+	return c.Return1(convolve(padded, x, w, c.Value(2)))
 }
 
 // fewChannels is up to how many input channels patches that do not overlap are made from an image with the channels first: there is
@@ -255,9 +256,7 @@ func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Im
 		}
 		last := n.Sub(sym.Const(1)).FloorDiv(sym.Const(stride)).Mul(sym.Const(stride)) // where the last window begins, without pads
 		total := last.Add(sym.Const(window)).Sub(n)
-		switch lo, _ := n.Bounds(); {
-		case lo < 1:
-			return nil, nil, ir.NotSupported("auto_pad on an axis that may be empty")
+		switch {
 		case window == 1:
 			total = sym.Const(0)
 		case window < stride:

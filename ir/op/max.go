@@ -14,6 +14,7 @@ func init() {
 	Max.Elem = func(b *loop.Builder, _ *ir.Node, in []loop.Val) loop.Val {
 		return propagateNaN(b, loop.Max, in[0], in[1])
 	}
+	Max.FloatDims = true
 	Max.Dim = func(_ *ir.Node, in []sym.Dim) (sym.Dim, bool) { return in[0].Max(in[1]), true }
 	ir.FromONNX("", "Max", 1, readFold(Max))
 }

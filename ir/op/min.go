@@ -14,6 +14,7 @@ func init() {
 	Min.Elem = func(b *loop.Builder, _ *ir.Node, in []loop.Val) loop.Val {
 		return propagateNaN(b, loop.Min, in[0], in[1])
 	}
+	Min.FloatDims = true
 	Min.Dim = func(_ *ir.Node, in []sym.Dim) (sym.Dim, bool) { return in[0].Min(in[1]), true }
 	ir.FromONNX("", "Min", 1, readFold(Min))
 }

@@ -1,8 +1,10 @@
 package op
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/sym"
@@ -121,13 +123,30 @@ func resolveShape(from, to []sym.Dim, allowZero bool) ([]sym.Dim, error) {
 }
 
 // leadingFact is the fact that the first axis of a target shape is the first of the input's, where otherwise it is not known whether it
-// divides the input: inputs of one batch whose axes have names of their own.
+// divides the input: inputs of one batch whose axes have names of their own. Where rows are flattened, [batch*rows, …], it is the batch.
 func leadingFact(from, to []sym.Dim) error {
+	if len(from) < 2 || len(to) == 0 {
+		return nil
+	}
+	first := from[0]
+	if flat := first.Symbols(); len(flat) > 1 && first == symbolProduct(flat) {
+		slices.SortFunc(flat, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+		first = sym.Sym(flat[0])
+	}
 	var fact *ir.Unify
-	if len(from) > 1 && len(to) > 0 && errors.As(ir.Equal(from[0], to[0]), &fact) {
+	if errors.As(ir.Equal(first, to[0]), &fact) {
 		return fact
 	}
 	return nil
+}
+
+// symbolProduct is the product of some symbols.
+func symbolProduct(symbols []string) sym.Dim {
+	d := sym.Const(1)
+	for _, s := range symbols {
+		d = d.Mul(sym.Sym(s))
+	}
+	return d
 }
 
 func readFlatten(c *ir.Import) error {

@@ -357,6 +357,21 @@ func evalAtom(atom string, b Binding) (int64, error) {
 	return apply(name, xv, yv)
 }
 
+// MaxWith is e if d is max(x, e) or max(e, x).
+func (d Dim) MaxWith(x Dim) (e Dim, ok bool) {
+	name, a, b, isCall := splitCall(d.String())
+	if !isCall || name != "max" {
+		return Dim{}, false
+	}
+	switch x {
+	case a:
+		return b, true
+	case b:
+		return a, true
+	}
+	return Dim{}, false
+}
+
 // Subst replaces symbols by dims, everywhere at once.
 func (d Dim) Subst(m map[string]Dim) Dim {
 	if d.s == "" || len(m) == 0 {
