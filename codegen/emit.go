@@ -424,6 +424,9 @@ func allEqual(v []int) bool {
 }
 
 func (w *writer) call(c *Call, step int, cols []int) {
+	if w.mark(c) {
+		return
+	}
 	k := 0
 	index := func(m *Mem) string {
 		i := strconv.Itoa(m.Index)

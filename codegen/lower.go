@@ -40,15 +40,8 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 		}
 	}()
 	l.prepare()
-	l.joinElementwise()
-	for _, n := range g.Nodes {
-		l.node = n
-		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) || l.inLayers(n) {
-			continue
-		}
-		if err := l.lower(n); err != nil {
-			return nil, err
-		}
+	if err := l.lowerNodes(); err != nil {
+		return nil, err
 	}
 	for _, v := range g.Outputs {
 		l.p.Outputs = append(l.p.Outputs, l.output(v))
@@ -57,6 +50,21 @@ func Lower(g *ir.Graph) (p *Plan, err error) {
 	l.p.layOutWeights()
 	l.p.findRepeats()
 	return l.p, nil
+}
+
+// lowerNodes makes the calls of the graph that is being lowered.
+func (l *lowering) lowerNodes() error {
+	l.joinElementwise()
+	for _, n := range l.g.Nodes {
+		l.node = n
+		if _, scales := l.inLinear(n); isMove(n) || l.inlined(n) || l.inConv(n) || scales || l.inDepthwise(n) || l.inLayers(n) {
+			continue
+		}
+		if err := l.lower(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *lowering) prepare() {
@@ -80,15 +88,17 @@ func (l *lowering) prepare() {
 			l.p.Symbols, l.p.Counts = append(l.p.Symbols, c.Sym()), append(l.p.Counts, c)
 		}
 	}
-	for _, n := range l.g.Nodes {
-		for i, v := range n.In {
-			if v != nil && !contains(n.In[:i], v) {
-				l.users[v] = append(l.users[v], n)
+	for _, g := range l.g.Graphs() {
+		for _, n := range g.Nodes {
+			for i, v := range n.In {
+				if v != nil && !contains(n.In[:i], v) {
+					l.users[v] = append(l.users[v], n)
+				}
 			}
 		}
-	}
-	for _, v := range l.g.Outputs {
-		l.outputs[v] = true
+		for _, v := range g.Outputs {
+			l.outputs[v] = true
+		}
 	}
 	l.p.decoding = findDecoding(l.g)
 	l.keepCaches()
@@ -166,6 +176,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerResize(n)
 	case n.Op == op.Recurrent:
 		l.lowerRecurrent(n)
+	case n.Op == op.Loop:
+		return l.lowerLoop(n)
 	case n.Op == op.Dims:
 		l.lowerDims(n)
 	case n.Op == op.Iota:

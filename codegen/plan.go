@@ -183,6 +183,7 @@ func (p *Plan) assignSlots() {
 			p.Buffers[m.Index].output = true
 		}
 	}
+	p.keepInLoops()
 	order := make([]*Buffer, len(p.Buffers))
 	copy(order, p.Buffers)
 	sort.SliceStable(order, func(i, j int) bool { return order[i].first < order[j].first })
@@ -253,6 +254,9 @@ func (p *Plan) findRepeats() {
 		shapes[i] = p.Calls[i].shape()
 	}
 	taken := make([]bool, len(shapes))
+	for i, c := range p.Calls {
+		taken[i] = c.Method == loopBegins || c.Method == loopEnds
+	}
 	for {
 		best := Repeat{}
 		for period := 1; period <= min(maxPeriod, len(shapes)/2); period++ {

@@ -9,6 +9,17 @@ import (
 	"mmc/runtime/plain"
 )
 
+// Graphs are g and the graphs that its nodes run, outer ones first.
+func (g *Graph) Graphs() []*Graph {
+	list := []*Graph{g}
+	for _, n := range g.Nodes {
+		if n.Op.Body != nil {
+			list = append(list, n.Op.Body(n).Graphs()...)
+		}
+	}
+	return list
+}
+
 // Value is an edge: a graph input, a constant or the output of one node.
 type Value struct {
 	Name  string // the model's name, for messages and the name table only
@@ -45,9 +56,10 @@ type Graph struct {
 	OutNames []string
 	Nodes    []*Node
 	Requires []Require
-	Rounding string            // what the model rounds to between its operators: "", f16 or int8
-	Hints    map[string]string // symbol -> the name the model gives that axis
-	Words    *Words            // the strings of constants and attributes
+	Rounding string             // what the model rounds to between its operators: "", f16 or int8
+	Hints    map[string]string  // symbol -> the name the model gives that axis
+	Words    *Words             // the strings of constants and attributes
+	Trips    map[string]sym.Dim // of the loops that were read: how often each of their symbols counts, from 0 on
 }
 
 // Op is an operator. The fields are set once, in init, by its file in ir/op.
@@ -55,6 +67,9 @@ type Op struct {
 	Name, Doc string
 	Proto     any // zero value of the attribute struct; nil if the operator has none
 	NumOut    int // 0 means 1
+	// Outs is the number of outputs where that follows the attributes; Body the graph that a node runs, if it has one.
+	Outs func(attr any) int
+	Body func(n *Node) *Graph
 
 	// Infer sets element type and shape of the outputs, and Dims where the contents are known.
 	Infer func(n *Node) error
@@ -133,7 +148,11 @@ func NewNode(op *Op, attr any, from []string, in ...*Value) (*Node, error) {
 
 func (n *Node) infer() error {
 	if n.Out == nil {
-		for i := 0; i < max(1, n.Op.NumOut); i++ {
+		count := max(1, n.Op.NumOut)
+		if n.Op.Outs != nil {
+			count = n.Op.Outs(n.Attr)
+		}
+		for range count {
 			n.Out = append(n.Out, &Value{Def: n})
 		}
 	}
@@ -143,7 +162,9 @@ func (n *Node) infer() error {
 	if err := n.computable(); err != nil {
 		return err
 	}
-	n.inferDims()
+	if len(n.Out) > 0 {
+		n.inferDims()
+	}
 	for _, v := range n.Out {
 		if len(v.Shape) > MaxRank {
 			return fmt.Errorf("%s: rank %d is beyond the limit of %d", n.Op.Name, len(v.Shape), MaxRank)
@@ -170,7 +191,7 @@ func (n *Node) inferDims() {
 	}
 	in := make([][]sym.Dim, len(n.In))
 	for i, v := range n.In {
-		if in[i] = v.Contents(); in[i] == nil && n.Op.FloatDims {
+		if in[i] = v.Contents(); in[i] == nil {
 			in[i] = v.wholeNumbers()
 		}
 		if in[i] == nil && total > 0 {
@@ -286,6 +307,11 @@ func (g *Graph) Eval(in ...*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	return g.EvalUnder(b, in...)
+}
+
+// EvalUnder is Eval with the symbols bound.
+func (g *Graph) EvalUnder(b sym.Binding, in ...*Tensor) ([]*Tensor, error) {
 	env := map[*Value]*Tensor{}
 	for i, v := range g.Inputs {
 		env[v] = in[i]

@@ -94,6 +94,12 @@ func (p *printer) node(n *Node) {
 		outs[i], types[i] = p.define(v, "v"), typeText(v)
 	}
 	fmt.Fprintf(&p.b, "\t%s = %s(%s)%s // %s\n", strings.Join(outs, ", "), n.Op.Name, strings.Join(args, ", "), AttrText(n.Attr), strings.Join(types, ", "))
+	if n.Op.Body == nil {
+		return
+	}
+	for line := range strings.Lines(n.Op.Body(n).String()) {
+		p.b.WriteString("\t// " + line) // to be read: the attribute holds it too
+	}
 }
 
 // AttrText prints an attribute struct as " {name=value …}" without the fields that are zero.
@@ -121,8 +127,11 @@ func fieldText(f reflect.Value) string {
 	case reflect.Float32, reflect.Float64:
 		return strconv.FormatFloat(f.Float(), 'g', -1, 32)
 	}
-	if e, ok := f.Interface().(loop.Elem); ok {
-		return e.String()
+	switch x := f.Interface().(type) {
+	case loop.Elem:
+		return x.String()
+	case *Graph:
+		return strings.ReplaceAll(strconv.Quote(x.String()), " ", `\x20`)
 	}
 	return fmt.Sprint(f.Interface())
 }
@@ -346,9 +355,18 @@ func parseAttr(proto any, s string) (any, error) {
 }
 
 func setField(f reflect.Value, s string) error {
-	if _, ok := f.Interface().(loop.Elem); ok {
+	switch f.Interface().(type) {
+	case loop.Elem:
 		e, err := loop.ParseElem(s)
 		f.Set(reflect.ValueOf(e))
+		return err
+	case *Graph:
+		text, err := strconv.Unquote(s)
+		if err != nil {
+			return err
+		}
+		g, err := Parse("body", []byte(text))
+		f.Set(reflect.ValueOf(g))
 		return err
 	}
 	switch f.Kind() {

@@ -31,6 +31,11 @@ func (n *Node) verify(seen map[*Value]bool) error {
 			return fmt.Errorf("input %d is used before its definition", i)
 		}
 	}
+	if n.Op.Body != nil {
+		if err := n.Op.Body(n).Verify(); err != nil {
+			return err
+		}
+	}
 	again, err := NewNode(n.Op, n.Attr, n.From, n.In...)
 	if err != nil {
 		return err

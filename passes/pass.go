@@ -66,8 +66,10 @@ func Run(g *ir.Graph, list []Pass, o Options) (*Report, error) {
 		if o.Disable[p.Name] {
 			continue
 		}
-		if err := runOne(g, p, o, rep); err != nil {
-			return rep, err
+		for _, g := range g.Graphs() {
+			if err := runOne(g, p, o, rep); err != nil {
+				return rep, err
+			}
 		}
 		if o.Observe != nil {
 			o.Observe(p.Name, g)

@@ -11,3 +11,11 @@ func (s *Session) Leave(count int, err error) int {
 	s.leave(0)
 	return count
 }
+
+// Holds reads a condition of the program; none holds once a driver has failed.
+func (s *Session) Holds(p Ptr) bool {
+	s.Enter()
+	holds := *(*bool)(p)
+	s.Leave(0, nil)
+	return holds && s.err == nil
+}

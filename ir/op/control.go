@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -83,13 +84,95 @@ type loopState struct {
 	scans [][]*ir.Value // the results of every iteration that are put together
 }
 
-// readLoop reads the body once for every iteration. How many there are must be known; a condition that depends on data keeps the old
-// values once it is false.
+// fewTrips is how many iterations are read one by one even where the loop could stay in the program.
+const fewTrips = 16
+
+// readLoop reads the body once for every iteration if there are few or the body needs to know them apart, else as a Loop.
 func readLoop(c *ir.Import) error {
 	body := c.Attrs["body"].Body
 	if body == nil {
 		return fmt.Errorf("it has no body")
 	}
+	start := markOf(c.Graph)
+	n, known := int64(0), false
+	if trips := c.Value(0); trips != nil {
+		n, known = constantOf(trips)
+	}
+	if known && n > fewTrips && n <= maxUnrolled {
+		if keepLoop(c, body) == nil {
+			return nil
+		}
+		start.restore(c.Graph)
+		return unrollLoop(c, body)
+	}
+	var unknown *ir.Unsupported
+	if err := unrollLoop(c, body); !errors.As(err, &unknown) {
+		return err
+	}
+	start.restore(c.Graph)
+	return keepLoop(c, body)
+}
+
+// keepLoop reads a Loop as one. Where its condition does not surely hold until its iterations are done, it is looked at in each.
+func keepLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
+	var vars []*ir.Value
+	if len(c.Inputs) > 2 {
+		vars = c.Inputs[2:]
+	}
+	most, count := sym.Const(sym.MaxSymbol), c.Value(0)
+	if count != nil && len(count.Contents()) == 1 {
+		most, count = count.Contents()[0], nil
+	}
+	first := c.Value(1)
+	if first == nil {
+		first = ir.ConstValue("", boolTensor(true))
+	}
+	l, err := newLooped(c, most, vars)
+	if err != nil {
+		return err
+	}
+	l.body, l.skip = body, 1
+	number := &ir.Value{Elem: loop.I64}
+	l.input = func(vars []*ir.Value) []*ir.Value {
+		return append([]*ir.Value{l.integers(number, []sym.Dim{l.i}), ir.ConstValue("", boolTensor(true))}, vars...)
+	}
+	if err := l.look(); err != nil {
+		return err
+	}
+	again := func(out []*ir.Value) *ir.Value {
+		cond := l.reshape(out[0], nil)
+		if count != nil {
+			cond = l.do(And, nil, cond, l.do(Less, nil, l.integers(number, []sym.Dim{l.i.Add(sym.Const(1))}), l.cast(l.reshape(count, nil), loop.I64)))
+		}
+		return cond
+	}
+	if count == nil {
+		// The condition is looked at where reading the body shows that it may end the loop early.
+		if c, ok := constantOf(first); ok && c != 0 {
+			if surely, err := l.surelyGoesOn(); err != nil {
+				return err
+			} else if surely {
+				again = nil
+			}
+		}
+	}
+	if again != nil {
+		if c.NumOut > len(vars) {
+			return ir.NotSupported("a Loop that collects results and whose end depends on data")
+		}
+		if first = l.reshape(first, nil); count != nil {
+			first = l.do(And, nil, first, l.do(Less, nil, ir.Scalar(loop.I64, 0), l.cast(l.reshape(count, nil), loop.I64)))
+		}
+		l.start = markOf(c.Graph)
+	}
+	last, collected, err := l.run(first, again)
+	if err != nil {
+		return err
+	}
+	return c.Return(append(last, collected...), nil)
+}
+
+func unrollLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
 	trips, cond := c.Value(0), c.Value(1)
 	most := int64(maxUnrolled + 1)
 	if trips != nil {
@@ -196,7 +279,7 @@ func (l *loopState) finish(count int, axes func(k int, rank int) (axis int, reve
 	return l.done(out...)
 }
 
-// readScan reads the body once for every entry of the scanned axis.
+// readScan reads the body once for every entry of the scanned axis if there are few, else as a Loop.
 func readScan(c *ir.Import) error {
 	body := c.Attrs["body"].Body
 	m := int(c.Int("num_scan_inputs", 0))
@@ -204,7 +287,6 @@ func readScan(c *ir.Import) error {
 	if body == nil || m < 1 || n < 0 {
 		return fmt.Errorf("%d of %d inputs are scanned", m, len(c.Inputs))
 	}
-	l := &loopState{builder: &builder{c: c}, vars: append([]*ir.Value{}, c.Inputs[:n]...)}
 	if c.Opset < 9 {
 		return ir.NotSupported("Scan of opset %d", c.Opset)
 	}
@@ -212,15 +294,35 @@ func readScan(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
+	start := markOf(c.Graph)
+	count, known := steps.Const()
+	if known && count <= fewTrips {
+		return unrollScan(c, body, scanned, count)
+	}
+	var unknown *ir.Unsupported
+	if err = keepScan(c, body, scanned, steps); known && count <= maxUnrolled && errors.As(err, &unknown) {
+		start.restore(c.Graph)
+		return unrollScan(c, body, scanned, count)
+	}
+	return err
+}
+
+// entry is entry k of a scanned input.
+func (b *builder) entry(s scanned, k, steps sym.Dim) *ir.Value {
+	if s.reverse {
+		k = steps.Sub(sym.Const(1)).Sub(k)
+	}
+	part := b.slice(s.v, s.axis, k, sym.Const(1))
+	return b.reshape(part, dims(s.v.Shape[:s.axis], s.v.Shape[s.axis+1:]))
+}
+
+func unrollScan(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error), scanned []scanned, steps int64) error {
+	n := len(c.Inputs) - len(scanned)
+	l := &loopState{builder: &builder{c: c}, vars: append([]*ir.Value{}, c.Inputs[:n]...)}
 	for i := range steps {
 		in := append([]*ir.Value{}, l.vars...)
 		for _, s := range scanned {
-			k := i
-			if s.reverse {
-				k = steps - 1 - i
-			}
-			part := l.slice(s.v, s.axis, sym.Const(k), sym.Const(1))
-			in = append(in, l.reshape(part, dims(s.v.Shape[:s.axis], s.v.Shape[s.axis+1:])))
+			in = append(in, l.entry(s, sym.Const(i), sym.Const(steps)))
 		}
 		if l.err != nil {
 			return l.err
@@ -235,16 +337,58 @@ func readScan(c *ir.Import) error {
 		l.vars = out[:n:n]
 		l.collect(out[n:])
 	}
-	outAxes, _ := c.Ints("scan_output_axes")
-	outDirs, _ := c.Ints("scan_output_directions")
-	return l.finish(c.NumOut, func(k, rank int) (int, bool, error) {
-		axis := int64(0)
-		if k < len(outAxes) {
-			axis = outAxes[k]
+	return l.finish(c.NumOut, func(k, rank int) (int, bool, error) { return scanOutput(c, k, rank) })
+}
+
+// scanOutput is along which axis result k of the body is collected, and whether from the end on.
+func scanOutput(c *ir.Import, k, rank int) (axis int, reverse bool, err error) {
+	axes, _ := c.Ints("scan_output_axes")
+	directions, _ := c.Ints("scan_output_directions")
+	at := int64(0)
+	if k < len(axes) {
+		at = axes[k]
+	}
+	axis, err = axisOf(at, rank)
+	return axis, k < len(directions) && directions[k] != 0, err
+}
+
+func keepScan(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error), scanned []scanned, steps sym.Dim) error {
+	n := len(c.Inputs) - len(scanned)
+	l, err := newLooped(c, steps, c.Inputs[:n])
+	if err != nil {
+		return err
+	}
+	l.body = body
+	l.input = func(vars []*ir.Value) []*ir.Value {
+		in := slices.Clone(vars)
+		for _, s := range scanned {
+			in = append(in, l.entry(s, l.i, steps))
 		}
-		a, err := axisOf(axis, rank)
-		return a, k < len(outDirs) && outDirs[k] != 0, err
-	})
+		return in
+	}
+	if err := l.look(); err != nil {
+		return err
+	}
+	last, collected, err := l.run(nil, nil)
+	if err != nil {
+		return err
+	}
+	for k, v := range collected {
+		rank := len(v.Shape)
+		axis, reverse, err := scanOutput(c, k, rank)
+		if err != nil {
+			return err
+		}
+		if reverse {
+			v = l.do(Slice, alongAxis(v.Shape, 0, steps.Sub(sym.Const(1)), steps, -1), v)
+		}
+		perm := make([]int64, 0, rank)
+		for a := 1; a < rank; a++ {
+			perm = append(perm, int64(a))
+		}
+		last = append(last, l.transpose(v, slices.Insert(perm, axis, 0)...))
+	}
+	return l.done(last...)
 }
 
 type scanned struct {
@@ -254,31 +398,32 @@ type scanned struct {
 }
 
 // scanInputs gives the scanned inputs with their axes, and the number of entries.
-func scanInputs(c *ir.Import, in []*ir.Value) ([]scanned, int64, error) {
+func scanInputs(c *ir.Import, in []*ir.Value) ([]scanned, sym.Dim, error) {
 	axes, _ := c.Ints("scan_input_axes")
 	directions, _ := c.Ints("scan_input_directions")
 	var list []scanned
-	steps := int64(-1)
+	var steps sym.Dim
 	for i, v := range in {
 		axis := int64(0)
 		if i < len(axes) {
 			axis = axes[i]
 		}
 		if v == nil {
-			return nil, 0, fmt.Errorf("scanned input %d is missing", i)
+			return nil, steps, fmt.Errorf("scanned input %d is missing", i)
 		}
 		a, err := axisOf(axis, len(v.Shape))
 		if err != nil {
-			return nil, 0, err
+			return nil, steps, err
 		}
-		n, ok := v.Shape[a].Const()
-		if !ok || n > maxUnrolled || n < 1 {
-			return nil, 0, ir.NotSupported("a Scan over %v entries", v.Shape[a])
+		if i == 0 {
+			steps = v.Shape[a]
 		}
-		if steps >= 0 && n != steps {
-			return nil, 0, fmt.Errorf("scanned inputs of %d and %d entries", steps, n)
+		if err := ir.Equal(steps, v.Shape[a]); err != nil {
+			return nil, steps, err
 		}
-		steps = n
+		if steps.Is(0) {
+			return nil, steps, ir.NotSupported("a Scan over nothing")
+		}
 		list = append(list, scanned{v, a, i < len(directions) && directions[i] != 0})
 	}
 	return list, steps, nil

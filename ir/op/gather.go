@@ -46,8 +46,32 @@ func init() {
 		if err != nil {
 			return err
 		}
+		if at := in[1].Contents(); len(at) == 1 && len(in[1].Shape) == 0 && countsWithin(c.Graph, at[0], in[0].Shape[axis]) {
+			b := &builder{c: c}
+			part := b.slice(in[0], axis, at[0], sym.Const(1))
+			return b.done(b.reshape(part, dims(in[0].Shape[:axis], in[0].Shape[axis+1:])))
+		}
 		return c.Return(c.Emit(Gather, GatherAttr{int64(axis)}, in...))
 	})
+}
+
+// countsWithin reports whether a place that counts with a loop surely lies within an axis.
+func countsWithin(g *ir.Graph, at, size sym.Dim) bool {
+	for s, trips := range g.Trips {
+		first, last := at.Subst(map[string]sym.Dim{s: sym.Const(0)}), at.Subst(map[string]sym.Dim{s: trips.Sub(sym.Const(1))})
+		if first == at {
+			continue
+		}
+		for _, d := range []sym.Dim{first, last} {
+			below, _ := d.Bounds()
+			above, _ := size.Sub(d).Sub(sym.Const(1)).Bounds()
+			if below < 0 || above < 0 {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func gatherDims(data, idx *ir.Value) []sym.Dim {
