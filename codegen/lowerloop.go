@@ -47,7 +47,7 @@ func (l *lowering) lowerLoop(n *ir.Node) error {
 	}
 	l.g, l.node = outer, n
 	l.pass(n, a)
-	l.emit(Call{Method: loopEnds, Kind: "loop"})
+	l.emit(Call{Method: loopEnds})
 	trips := a.Trips.List()[0]
 	for i := first; i < len(l.p.Calls); i++ {
 		l.p.Calls[i].Flops = l.p.Calls[i].Flops.Mul(trips)

@@ -97,7 +97,9 @@ func (e *Explanation) fill(c *Compiled, dims map[string]string) error {
 	}
 	counts := map[string]int{}
 	for _, call := range c.Plan.Calls {
-		counts[call.Kind]++
+		if call.Kind != "" {
+			counts[call.Kind]++
+		}
 	}
 	for k, n := range counts {
 		e.Kernels = append(e.Kernels, KernelCount{k, n})

@@ -39,6 +39,9 @@ func TestContrib(t *testing.T) { checkModels(t, modelsIn(t, "contrib", 11)) }
 // TestExports runs what Keras and Flax give, through tf2onnx and jax2onnx: exports/*_models.py make them.
 func TestExports(t *testing.T) { checkModels(t, modelsIn(t, "exports", 11)) }
 
+// TestLoops runs loops that stay in the program; loops/make.py makes them.
+func TestLoops(t *testing.T) { checkModels(t, modelsIn(t, "loops", 10)) }
+
 // modelsIn are the models of a folder, each in a folder of its own; there must be so many.
 func modelsIn(t *testing.T, dir string, least int) []model {
 	files, err := filepath.Glob(filepath.Join(dir, "*", "model.onnx"))

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -203,7 +204,7 @@ func simulatedSuite(t *testing.T, list []model, dtype string) programs {
 
 // TestPTXModels runs models on the interpreter: every data set within tolerance, with the CPU's bits.
 func TestPTXModels(t *testing.T) {
-	list := append(append([]model{}, own...), sharedModels(t)...)
+	list := slices.Concat(own, modelsIn(t, "exports", 11), modelsIn(t, "loops", 10), sharedModels(t))
 	s, want := simulatedSuite(t, list, "f32"), readDigests(t)
 	for i, m := range list {
 		var doc struct{ Results []rt.SetResult }

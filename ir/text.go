@@ -93,16 +93,23 @@ func (p *printer) node(n *Node) {
 	for i, v := range n.Out {
 		outs[i], types[i] = p.define(v, "v"), typeText(v)
 	}
-	fmt.Fprintf(&p.b, "\t%s = %s(%s)%s // %s\n", strings.Join(outs, ", "), n.Op.Name, strings.Join(args, ", "), AttrText(n.Attr), strings.Join(types, ", "))
-	if n.Op.Body == nil {
+	with := ""
+	if n.Op.Body != nil {
+		with = withBody
+	}
+	fmt.Fprintf(&p.b, "\t%s = %s(%s)%s%s // %s\n", strings.Join(outs, ", "), n.Op.Name, strings.Join(args, ", "), AttrText(n.Attr), with, strings.Join(types, ", "))
+	if with == "" {
 		return
 	}
 	for line := range strings.Lines(n.Op.Body(n).String()) {
-		p.b.WriteString("\t// " + line) // to be read: the attribute holds it too
+		p.b.WriteString("\t" + line)
 	}
 }
 
-// AttrText prints an attribute struct as " {name=value …}" without the fields that are zero.
+// withBody ends a node whose graph stands in the lines behind it.
+const withBody = " with"
+
+// AttrText prints an attribute struct as " {name=value …}" without the fields that are zero, and without graphs.
 func AttrText(attr any) string {
 	if attr == nil {
 		return ""
@@ -110,7 +117,7 @@ func AttrText(attr any) string {
 	v := reflect.ValueOf(attr)
 	var parts []string
 	for i := 0; i < v.NumField(); i++ {
-		if f := v.Field(i); !f.IsZero() {
+		if f := v.Field(i); !f.IsZero() && f.Kind() != reflect.Pointer {
 			parts = append(parts, v.Type().Field(i).Name+"="+fieldText(f))
 		}
 	}
@@ -127,11 +134,8 @@ func fieldText(f reflect.Value) string {
 	case reflect.Float32, reflect.Float64:
 		return strconv.FormatFloat(f.Float(), 'g', -1, 32)
 	}
-	switch x := f.Interface().(type) {
-	case loop.Elem:
-		return x.String()
-	case *Graph:
-		return strings.ReplaceAll(strconv.Quote(x.String()), " ", `\x20`)
+	if e, ok := f.Interface().(loop.Elem); ok {
+		return e.String()
 	}
 	return fmt.Sprint(f.Interface())
 }
@@ -139,9 +143,18 @@ func fieldText(f reflect.Value) string {
 // Parse reads the text form.
 func Parse(name string, src []byte) (*Graph, error) {
 	p := &parser{g: &Graph{Hints: map[string]string{}}, vals: map[string]*Value{}}
-	for i, line := range strings.Split(string(src), "\n") {
-		if err := p.line(strings.TrimSpace(line)); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
+	lines := strings.Split(string(src), "\n")
+	for i := 0; i < len(lines); i++ {
+		line, at := uncommented(lines[i]), i
+		if node, ok := strings.CutSuffix(line, withBody); ok {
+			line, i = node, i+bodyLines(lines[i+1:])
+			var err error
+			if p.body, err = Parse(name, []byte(strings.Join(lines[at+1:i+1], "\n"))); err != nil {
+				return nil, err
+			}
+		}
+		if err := p.line(line); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, at+1, err)
 		}
 	}
 	if len(p.g.Outputs) == 0 {
@@ -153,14 +166,36 @@ func Parse(name string, src []byte) (*Graph, error) {
 type parser struct {
 	g    *Graph
 	vals map[string]*Value
+	body *Graph // of the next node
+}
+
+func uncommented(s string) string {
+	if i := strings.Index(s, "//"); i >= 0 {
+		s = s[:i]
+	}
+	return strings.TrimSpace(s)
+}
+
+// bodyLines is how many lines the graph has that begins with the first.
+func bodyLines(lines []string) int {
+	depth := 0
+	for i, line := range lines {
+		switch line = uncommented(line); {
+		case strings.HasPrefix(line, "graph ("):
+			depth++
+		case line == "}":
+			depth--
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return len(lines)
 }
 
 func (p *parser) line(s string) error {
-	if i := strings.Index(s, " //"); i >= 0 {
-		s = strings.TrimSpace(s[:i])
-	}
 	switch {
-	case s == "" || s == "}" || strings.HasPrefix(s, "//"):
+	case s == "" || s == "}":
 		return nil
 	case strings.HasPrefix(s, "graph ("):
 		return p.inputs(strings.TrimSuffix(strings.TrimPrefix(s, "graph ("), ") {"))
@@ -320,6 +355,12 @@ func (p *parser) node(outs []string, s string) error {
 	if err != nil {
 		return err
 	}
+	if p.body != nil {
+		v := reflect.New(reflect.TypeOf(attr)).Elem()
+		v.Set(reflect.ValueOf(attr))
+		v.FieldByName("Body").Set(reflect.ValueOf(p.body))
+		attr, p.body = v.Interface(), nil
+	}
 	n, err := NewNode(op, attr, nil, in...)
 	if err != nil {
 		return err
@@ -355,18 +396,9 @@ func parseAttr(proto any, s string) (any, error) {
 }
 
 func setField(f reflect.Value, s string) error {
-	switch f.Interface().(type) {
-	case loop.Elem:
+	if _, ok := f.Interface().(loop.Elem); ok {
 		e, err := loop.ParseElem(s)
 		f.Set(reflect.ValueOf(e))
-		return err
-	case *Graph:
-		text, err := strconv.Unquote(s)
-		if err != nil {
-			return err
-		}
-		g, err := Parse("body", []byte(text))
-		f.Set(reflect.ValueOf(g))
 		return err
 	}
 	switch f.Kind() {

@@ -259,7 +259,7 @@ func (l *looped) hoisted(nodes []*ir.Node, states []*ir.Value) []*ir.Node {
 	}
 	var rest []*ir.Node
 	for _, n := range nodes {
-		moves := n.Op == Dims || slices.ContainsFunc(strings.FieldsFunc(ir.AttrText(n.Attr), notInName), l.own)
+		moves := n.Op == Dims || n.Op.Body != nil || slices.ContainsFunc(strings.FieldsFunc(ir.AttrText(n.Attr), notInName), l.own)
 		for _, v := range n.In {
 			moves = moves || inside[v]
 		}
