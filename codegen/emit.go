@@ -124,7 +124,8 @@ func RuntimeFiles(dir string) ([]File, error) {
 
 func (p *Plan) wanted() Wanted {
 	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" || c.Method == "ByteMatMul" })
-	return Wanted{p.Kernels, p.Walks, bytes}
+	coded := slices.ContainsFunc(p.Consts, func(c Const) bool { return c.Pack == CodedPanels })
+	return Wanted{p.Kernels, p.Walks, bytes, coded}
 }
 
 func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {

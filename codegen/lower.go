@@ -419,7 +419,13 @@ func (l *lowering) linearCall(n *ir.Node) Call {
 // layer, they add the residual and take max(0, x) themselves.
 func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd bool) {
 	w, bias, res := n.In[1], n.In[2], n.In[3]
-	c.arg("W", mem(Mem{Weight, l.constant(w, Panels), sym.Const(0)}))
+	pack := Panels
+	if w.Const.Coded != nil && n.Op == op.Linear && !l.hasInner(n) && !l.inDepthwise(n) {
+		pack = CodedPanels
+		form := runtimeCoded(w.Const.Coded)
+		c.arg("Coded", Expr{Type: "rt.Coded", List: []Field{{"Bits", num(form.Bits)}, {"Block", num(form.Block)}}})
+	}
+	c.arg("W", mem(Mem{Weight, l.constant(w, pack), sym.Const(0)}))
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
 	}

@@ -97,6 +97,7 @@ const (
 	Plain      Packing = iota // as the tensor is
 	Panels                    // for a Linear
 	BytePanels                // for a Bytes
+	CodedPanels               // for a Linear, as the tensor's Coded says
 )
 
 // Arena is the size of the arena as a formula: the sum of the slots.

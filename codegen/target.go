@@ -37,6 +37,7 @@ type Target interface {
 type Wanted struct {
 	Rows, Walks []*loop.Kernel
 	Bytes       bool // the tile kernels of rt.Bytes
+	Coded       bool // kernels for rt.Coded
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.

@@ -1,9 +1,12 @@
 package codegen
 
 import (
+	"encoding/binary"
 	"io"
+	"math"
 
 	"mmc/ir"
+	"mmc/runtime"
 )
 
 // align is the alignment of every constant in the weights.
@@ -44,9 +47,15 @@ func (c *Const) size() int64 {
 	case BytePanels:
 		k, n := c.T.Shape[0], c.T.Shape[1]
 		return (n + 15) / 16 * 16 * ((k + 3) / 4 * 4)
+	case CodedPanels:
+		k, n := c.T.Shape[0], c.T.Shape[1]
+		coded := runtimeCoded(c.T.Coded)
+		return (n + 15) / 16 * int64(coded.Step(int(k)))
 	}
 	return int64(len(c.T.Data))
 }
+
+func runtimeCoded(c *ir.Coded) rt.Coded { return rt.Coded{Bits: int(c.Bits), Block: int(c.Block)} }
 
 // WriteWeights writes the weights: constants at their offsets, matrices of linear layers packed in panels of 16 columns.
 func (p *Plan) WriteWeights(w io.Writer) error {
@@ -58,6 +67,8 @@ func (p *Plan) WriteWeights(w io.Writer) error {
 			data = panels(c.T)
 		case BytePanels:
 			data = bytePanels(c.T)
+		case CodedPanels:
+			data = codedPanels(c.T)
 		}
 		pad := make([]byte, (int64(len(data))+align-1)/align*align-int64(len(data)))
 		if _, err := w.Write(data); err != nil {
@@ -94,6 +105,34 @@ func bytePanels(t *ir.Tensor) []byte {
 	for r := range k {
 		for c := range n {
 			out[((c/16*words+r/4)*16+c%16)*4+r%4] = t.Data[r*n+c]
+		}
+	}
+	return out
+}
+
+// codedPanels is a coded matrix [k, n] in panels of sixteen columns, as rt.Coded describes them; there are zeros behind the last row and column.
+func codedPanels(t *ir.Tensor) []byte {
+	k, n, c := int(t.Shape[0]), int(t.Shape[1]), t.Coded
+	form := runtimeCoded(c)
+	step := form.Step(k)
+	size := step / ((k + form.Block - 1) / form.Block)
+	out := make([]byte, (n+15)/16*step)
+	for column := range n {
+		panel, lane := out[column/16*step:], column%16
+		for r := range k {
+			block := panel[r/form.Block*size:][:size]
+			if r%form.Block == 0 {
+				at := r/form.Block*n + column
+				block[lane] = c.Zeros[at]
+				binary.LittleEndian.PutUint32(block[16+lane*4:], math.Float32bits(c.Scales[at]))
+			}
+			i := r % form.Block
+			numbers := block[16+64:]
+			if form.Bits == 4 {
+				numbers[i/2*16+lane] |= c.Q[r*n+column] << (i % 2 * 4)
+			} else {
+				numbers[i*16+lane] = c.Q[r*n+column]
+			}
 		}
 	}
 	return out

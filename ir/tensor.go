@@ -19,6 +19,15 @@ type Tensor struct {
 	Elem  loop.Elem
 	Shape []int64
 	Data  []byte
+	Coded *Coded // of a matrix of f32: the same numbers in fewer bits, or nil
+}
+
+// Coded is a matrix [k, n] as numbers Q [k, n] of Bits bits, 4 or 8, each of which stands for (q - zero) scale: Zeros and Scales are
+// [ceil(k/Block), n]. The product is rounded once.
+type Coded struct {
+	Bits, Block int64
+	Q, Zeros    []uint8
+	Scales      []float32
 }
 
 // Numeric are the Go types that hold tensor elements.

@@ -86,16 +86,44 @@ func sideBySide(layers []*ir.Node) (w, bias *ir.Value) {
 	at := int64(0)
 	for _, l := range layers {
 		own, from := l.In[1].Const.Shape[1], ir.Slice[float32](l.In[1].Const)
-		for k := range depth {
-			copy(ir.Slice[float32](wt)[k*width+at:][:own], from[k*own:])
-		}
+		putColumns(ir.Slice[float32](wt), from, width, own, at)
 		if l.In[2] != nil {
 			copy(ir.Slice[float32](bt)[at:][:own], ir.Slice[float32](l.In[2].Const))
 		}
 		at += own
 	}
+	wt.Coded = codedSideBySide(layers, depth, width)
 	if any {
 		bias = ir.ConstValue(layers[0].In[1].Name, bt)
 	}
 	return ir.ConstValue(layers[0].In[1].Name, wt), bias
+}
+
+// codedSideBySide is how weights next to each other are coded, if all are in one way.
+func codedSideBySide(layers []*ir.Node, depth, width int64) *ir.Coded {
+	first := layers[0].In[1].Const.Coded
+	if first == nil {
+		return nil
+	}
+	rows := (depth + first.Block - 1) / first.Block
+	all := &ir.Coded{Bits: first.Bits, Block: first.Block, Q: make([]uint8, depth*width), Zeros: make([]uint8, rows*width), Scales: make([]float32, rows*width)}
+	at := int64(0)
+	for _, l := range layers {
+		c, own := l.In[1].Const.Coded, l.In[1].Const.Shape[1]
+		if c == nil || c.Bits != all.Bits || c.Block != all.Block {
+			return nil
+		}
+		putColumns(all.Q, c.Q, width, own, at)
+		putColumns(all.Zeros, c.Zeros, width, own, at)
+		putColumns(all.Scales, c.Scales, width, own, at)
+		at += own
+	}
+	return all
+}
+
+// putColumns copies a matrix of so many columns to a place in the rows of a wider one.
+func putColumns[T any](to, from []T, width, own, at int64) {
+	for r := range int64(len(from)) / own {
+		copy(to[r*width+at:][:own], from[r*own:])
+	}
 }

@@ -26,6 +26,7 @@ type Tile struct {
 	Next  uintptr       // 120: what will be read soon of the first panel, perhaps past the end of B; kernels may prefetch it
 	Relu  int           // 128: not 0: max(0, x) at the end
 	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
+	Coded *Coded        // how B is written if it is no f32; kernels get it as f32
 }
 
 // Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack. Bytes is that of Bytes, if the
@@ -40,6 +41,8 @@ type Gemm struct {
 	// Of the kernels of bytes: products are not cut in k, A is of i8 rather than of u8, and what makes bytes.
 	Deep, Signed bool
 	Narrow       func(*Narrow)
+
+	Unpack4, Unpack8 func(*Unpack) // nil if the program has no coded weights
 }
 
 // laneMasks[n] has the first n lanes set.
@@ -88,11 +91,21 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 	if g.Deep {
 		kc = max(1, t.K)
 	}
+	if t.Coded != nil {
+		kc = t.Coded.depth()
+	}
 	for k := 0; k < t.K || k == 0; k += kc {
 		for p, np := p0, 0; p < p1; p += np {
 			np = g.group(p1 - p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
-			ahead := t.after(p0, p+np, p1, k, kc)
+			ahead := uintptr(0)
+			if t.Coded != nil {
+				g.unpacked(w, t, u, k, p, np)
+				ahead = uintptr(u.B)
+			} else {
+				u.B = At(t.B, p*t.BStep+k*Lanes*4)
+				ahead = t.after(p0, p+np, p1, k, kc)
+			}
 			u.Pace = pace(len(runs))
 			c, res := u.C, u.Res
 			for i, r := range runs {
@@ -125,14 +138,13 @@ func callTurn(f TurnKernel, n int, p *Turn) { f(n, p) }
 //go:noinline
 func callWalk(f WalkKernel, w *Walk) { f(w) }
 
-// part sets a worker's tile up for depth steps of k from k on and np panels from p on.
+// part sets a worker's tile up for depth steps of k from k on and np panels from p on, but for where B is.
 func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
 	u := &w.tile
 	*u = *t
 	last := min(n-(p+np-1)*Lanes, Lanes)
 	u.K, u.Acc, u.Cols = depth, b2i(k > 0), np
 	u.Mask, u.Lane = 1<<last-1, &laneMasks[last]
-	u.B = At(t.B, p*t.BStep+k*Lanes*4)
 	u.C = At(t.C, p*Lanes*4)
 	if k+depth < t.K {
 		u.Bias, u.Res, u.Relu = nil, nil, 0
@@ -232,6 +244,7 @@ type Linear struct {
 	Step               int  // bytes from one panel of W to the next; 0 if they follow each other
 	Row                int  // bytes from one row of A to the next; 0 if they follow each other
 	Out                Lines
+	Coded              Coded // how W is written; f32 if Bits is 0
 
 	rows, width int // rows and panels a task takes
 }
@@ -260,8 +273,11 @@ func (l *Lines) runs(runs []run, r0, r1, most, res int) []run {
 
 // PanelStep is the bytes from one panel of W to the next.
 func (l *Linear) PanelStep() int {
-	if l.Step != 0 {
+	switch {
+	case l.Step != 0:
 		return l.Step
+	case l.Coded.Bits != 0:
+		return l.Coded.Step(l.K)
 	}
 	return l.K * Lanes * 4
 }
@@ -319,6 +335,9 @@ func (s *Session) linearTask(worker, i int) {
 // task does rows r0 … r1 of panels p0 … p1; a is the first of the rows.
 func (l *Linear) task(s *Session, w *worker, a Ptr, r0, r1, p0, p1 int) {
 	t := Tile{K: l.K, A: a, LDA: l.RowStep(), B: l.W, BStep: l.PanelStep()}
+	if l.Coded.Bits != 0 {
+		t.Coded = &l.Coded
+	}
 	if l.Out.Count > 0 {
 		t.C, t.LDC = l.C, l.Out.Row
 		l.epilogue(&t, 0)
@@ -422,7 +441,7 @@ func (s *Session) matmulTask(worker, i int) {
 
 // GoGemm is the kernels in plain Go.
 var GoGemm = func() Gemm {
-	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo, Bytes: goBytes}
+	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo, Bytes: goBytes, Unpack4: Unpack4Go, Unpack8: Unpack8Go}
 	for range g.Rows + 1 {
 		g.Tiles = append(g.Tiles, []func(*Tile){TileGo, TileGo, TileGo})
 	}

@@ -121,6 +121,8 @@ type worker struct {
 	runs    []run
 	wino    winoTask
 	scratch []float32
+	unpack  Unpack
+	plain   []float32 // weights that were coded
 	_       [64]byte // keep workers on lines of their own
 }
 

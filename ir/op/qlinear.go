@@ -135,14 +135,9 @@ func readMatMulNBits(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	w := ir.NewTensor(loop.F32, k, n)
-	out := ir.Slice[float32](w)
-	for j := range n {
-		for i := range k {
-			at := j*blocks + i/block
-			q := field(packed.Const.Data, j*blocks*block+i, bits)
-			out[i*n+j] = (float32(q) - zero(at)) * float32(scales.Const.At(int(at)).F)
-		}
+	w := nbitsTable{k, n, bits, block, packed.Const.Data, scales.Const, zero}.matrix()
+	if z := c.Value(3); bits == 2 || block%2 != 0 || z != nil && z.Const.Elem.Float() {
+		w.Coded = nil
 	}
 	y := b.do(MatMul, nil, x, ir.ConstValue(packed.Name, w))
 	if bias := c.Value(5); bias != nil {
@@ -150,6 +145,41 @@ func readMatMulNBits(c *ir.Import) error {
 	}
 	return b.done(y)
 }
+
+// nbitsTable is a matrix of numbers of some bits in blocks along k.
+type nbitsTable struct {
+	k, n, bits, block int64
+	data              []byte // [n, blocks, block*bits/8]
+	scales            *ir.Tensor
+	zero              func(block int64) float32
+}
+
+// matrix is the table as f32 [k, n], and how it is coded, with zeros that are whole: blocks of many steps are cut into some of at most
+// maxBlock.
+func (t nbitsTable) matrix() *ir.Tensor {
+	blocks := (t.k + t.block - 1) / t.block
+	short := t.block
+	for short > maxBlock || t.block%short != 0 || short%2 != 0 && short > 2 {
+		short--
+	}
+	w, rows := ir.NewTensor(loop.F32, t.k, t.n), (t.k+short-1)/short
+	c := &ir.Coded{Bits: t.bits, Block: short, Q: make([]uint8, t.k*t.n), Zeros: make([]uint8, rows*t.n), Scales: make([]float32, rows*t.n)}
+	out := ir.Slice[float32](w)
+	for j := range t.n {
+		for i := range t.k {
+			at := j*blocks + i/t.block
+			q, zero, scale := field(t.data, j*blocks*t.block+i, t.bits), t.zero(at), float32(t.scales.At(int(at)).F)
+			out[i*t.n+j] = (float32(q) - zero) * scale
+			c.Q[i*t.n+j] = q
+			c.Zeros[i/short*t.n+j], c.Scales[i/short*t.n+j] = uint8(zero), scale
+		}
+	}
+	w.Coded = c
+	return w
+}
+
+// maxBlock is the most steps of k with one scale: programs make f32 of whole blocks at once.
+const maxBlock = 256
 
 // nbitsZeros gives the zero point of a block; packed ones fill whole bytes a row.
 func nbitsZeros(z *ir.Value, n, blocks, bits int64) (func(block int64) float32, error) {

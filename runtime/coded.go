@@ -1,0 +1,85 @@
+package rt
+
+import "unsafe"
+
+// Coded says how the weights of a layer are written where they are no f32: numbers q of Bits bits, 4 or 8, that stand for (q - zero) scale.
+// Panels follow each other, Block steps of k after Block steps, each with sixteen zeros of a byte and sixteen scales of its own before
+// its numbers. Of 4 bits, a byte holds a column's numbers of two steps, the first one low.
+type Coded struct{ Bits, Block int }
+
+// head is the bytes of a block's zeros and scales.
+const head = Lanes + Lanes*4
+
+// size is the bytes of a block.
+func (c *Coded) size() int { return head + c.Block*Lanes*c.Bits/8 }
+
+// Step is the bytes of a panel of k steps.
+func (c *Coded) Step(k int) int { return CeilDiv(k, c.Block) * c.size() }
+
+// codedDepth is about how many steps of k are made f32 at once: as many as stay in the first-level cache until they are multiplied.
+const codedDepth = 128
+
+func (c *Coded) depth() int { return max(1, codedDepth/c.Block) * c.Block }
+
+// Unpack is one call of a kernel that makes f32 of blocks of a panel that follow each other. The kernels read the fields at these offsets.
+type Unpack struct {
+	From   Ptr // 0
+	To     Ptr // 8: sixteen f32 for each step of k
+	Blocks int // 16
+	Rows   int // 24: steps of a block, an even number
+}
+
+// unpacked makes f32 of np panels from p on, from step k on, for a tile.
+func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
+	c := t.Coded
+	w.unpack.Blocks, w.unpack.Rows = CeilDiv(u.K, c.Block), c.Block
+	u.BStep = w.unpack.Blocks * c.Block * Lanes * 4
+	u.B = Ptr(unsafe.SliceData(w.floats(np * u.BStep / 4)))
+	kernel := g.Unpack4
+	if c.Bits == 8 {
+		kernel = g.Unpack8
+	}
+	for i := range np {
+		w.unpack.From = At(t.B, (p+i)*t.BStep+k/c.Block*c.size())
+		w.unpack.To = At(u.B, i*u.BStep)
+		callUnpack(kernel, &w.unpack)
+	}
+}
+
+// floats is room for what a worker unpacks, at a whole cache line.
+func (w *worker) floats(n int) []float32 {
+	if len(w.plain) < n+Lanes {
+		w.plain = make([]float32, n+Lanes)
+	}
+	skip := (64 - int(uintptr(unsafe.Pointer(&w.plain[0]))&63)) / 4 % Lanes
+	return w.plain[skip : skip+n]
+}
+
+//go:noinline
+func callUnpack(f func(*Unpack), u *Unpack) { f(u) }
+
+// Unpack4Go and Unpack8Go are the kernels in plain Go.
+func Unpack4Go(u *Unpack) { u.blocks(4) }
+
+// Unpack8Go is Unpack4Go for numbers of a byte.
+func Unpack8Go(u *Unpack) { u.blocks(8) }
+
+func (u *Unpack) blocks(bits int) {
+	c := Coded{bits, u.Rows}
+	to := unsafe.Slice((*float32)(u.To), u.Blocks*u.Rows*Lanes)
+	for b := range u.Blocks {
+		block := At(u.From, b*c.size())
+		zeros, scales := unsafe.Slice((*uint8)(block), Lanes), unsafe.Slice((*float32)(At(block, Lanes)), Lanes)
+		q := unsafe.Slice((*uint8)(At(block, head)), c.size()-head)
+		for r := range u.Rows {
+			out := to[(b*u.Rows+r)*Lanes:][:Lanes]
+			for i := range out {
+				n := q[r*bits/8*Lanes+i]
+				if bits == 4 {
+					n = n >> (r % 2 * 4) & 15
+				}
+				out[i] = float32(int(n)-int(zeros[i])) * scales[i]
+			}
+		}
+	}
+}
