@@ -46,6 +46,31 @@ func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
 	}
 }
 
+// few is the tile kernels for rows that are so few that they do not want their weights unpacked; nil if there are none.
+func (g *Gemm) few(t *Tile, runs []run) *Gemm {
+	few := g.Few4
+	if t.Coded.Bits == 8 {
+		few = g.Few8
+	}
+	if few == nil || t.K%2 != 0 || len(runs) != 1 || runs[0].n > few.Rows {
+		return nil
+	}
+	return few
+}
+
+// coded does the product of a run of rows with coded panels p0 … p1, all steps of k at once.
+func (g *Gemm) coded(w *worker, t *Tile, n int, r run, p0, p1 int) {
+	for p, np := p0, 0; p < p1; p += np {
+		np = min(g.Panels, p1-p)
+		u := t.part(w, 0, t.K, p, np, n)
+		u.B, u.A, u.C, u.Rows = At(t.B, p*t.BStep), At(t.A, r.a*t.LDA), At(u.C, r.c), r.n
+		if u.Res != nil {
+			u.Res = At(u.Res, r.res)
+		}
+		callTile(g.Tiles[r.n][np], u)
+	}
+}
+
 // floats is room for what a worker unpacks, at a whole cache line.
 func (w *worker) floats(n int) []float32 {
 	if len(w.plain) < n+Lanes {

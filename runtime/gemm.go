@@ -26,7 +26,7 @@ type Tile struct {
 	Next  uintptr       // 120: what will be read soon of the first panel, perhaps past the end of B; kernels may prefetch it
 	Relu  int           // 128: not 0: max(0, x) at the end
 	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
-	Coded *Coded        // how B is written if it is no f32; kernels get it as f32
+	Coded *Coded        // 144: how B is written if it is no f32
 }
 
 // Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack. Bytes is that of Bytes, if the
@@ -42,7 +42,10 @@ type Gemm struct {
 	Deep, Signed bool
 	Narrow       func(*Narrow)
 
-	Unpack4, Unpack8 func(*Unpack) // nil if the program has no coded weights
+	// For coded weights, nil if the program has none: kernels that make f32 of them, and tile kernels for few rows, up to their Rows, that
+	// multiply with them as they are: an even number of steps, B at the first block, Coded set.
+	Unpack4, Unpack8 func(*Unpack)
+	Few4, Few8       *Gemm
 }
 
 // laneMasks[n] has the first n lanes set.
@@ -92,6 +95,10 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 		kc = max(1, t.K)
 	}
 	if t.Coded != nil {
+		if few := g.few(t, runs); few != nil {
+			few.coded(w, t, n, runs[0], p0, p1)
+			return
+		}
 		kc = t.Coded.depth()
 	}
 	for k := 0; k < t.K || k == 0; k += kc {

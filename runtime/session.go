@@ -123,7 +123,7 @@ type worker struct {
 	scratch []float32
 	unpack  Unpack
 	plain   []float32 // weights that were coded
-	_       [64]byte // keep workers on lines of their own
+	_       [64]byte  // keep workers on lines of their own
 }
 
 // NewSession makes a session for programs with the given kernels and weights.

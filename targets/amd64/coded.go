@@ -66,14 +66,170 @@ func (v vectors) each(f func(reg func(int) string, half int)) {
 	f(func(n int) string { return y(n + 8) }, 1)
 }
 
+// codedRegs are the registers of a tile of coded weights behind its accumulators: for each part, which is a panel of AVX-512 or half of one
+// of AVX2, 2^23 + zero, the scale, and the weights of two steps; then what is added to make 2^23 + q of q, and one for an element of A.
+type codedRegs struct {
+	tileRegs
+	parts int
+}
+
+func (r codedRegs) reg(n int) string { return fmt.Sprintf("%s%d", r.prefix, r.rows*r.parts+n) }
+
+func (r codedRegs) zero(part int) string  { return r.reg(part) }
+func (r codedRegs) scale(part int) string { return r.reg(r.parts + part) }
+
+// step is the register of the weights of step 0 or 1; AVX-512 has one pair for all panels, which are done one after the other.
+func (r codedRegs) step(part, s int) string {
+	if r.halves == 1 {
+		part = 0
+	}
+	return r.reg(2*r.parts + 2*part + s)
+}
+
+func (r codedRegs) last(n int) string {
+	pairs := 1
+	if r.halves == 2 {
+		pairs = r.parts
+	}
+	return r.reg(2*r.parts + 2*pairs + n)
+}
+
+func (r codedRegs) magic() string { return r.last(0) }
+func (r codedRegs) low() string   { return r.last(1) } // keeps four bits: AVX-512
+func (r codedRegs) one() string   { return r.last(1) } // an element of A: AVX2
+
+// partAddr is where a part of a panel lies: off bytes from its start, and each a part's own.
+func partAddr(part, halves, off, each int) string {
+	if halves == 2 {
+		return fmt.Sprintf("%d(BX)", off+part*each)
+	}
+	return fmt.Sprintf("%d(BX)%s", off, []string{"", "(DX*1)", "(DX*2)", "(R15*1)"}[part])
+}
+
+// codedTile prints a tile kernel that makes f32 of weights of some bits in registers. Registers beyond those of the others: DX and R15 the steps
+// to panels one and three, R12 the steps of k in a block, R13 those left of it.
+func (w *asm) codedTile(t target, name string, rows, panels, bits int) {
+	r := codedRegs{t.tileRegs(rows, panels, coded), panels}
+	if !t.wide {
+		r.parts = 2 * panels
+	}
+	w.text("// %s computes c[%d,%d] = a[%d,k] * b[k,%d] + bias + res, or max(0, that), for b of %d bits.\n// Requires: %s\n", name, rows, panels*16, rows, panels*16, bits,
+		map[bool]string{true: "AVX512F, AVX512DQ", false: "AVX2, FMA"}[t.wide])
+	w.text("//\tfor i in k { acc += bcast(a[0:%d,i]) * ((b[i,0:%d] - zero) * scale) }\n//\n// func %s(t *rt.Tile)\n", rows, panels*16, name)
+	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
+	for _, l := range [][2]string{{"t+0(FP)", "DI"}, {"0(DI)", "CX"}, {"8(DI)", "R8"}, {"16(DI)", "AX"}, {"24(DI)", "BX"}, {"32(DI)", "DX"}, {"144(DI)", "R12"}, {"8(R12)", "R12"}} {
+		w.i("MOVQ", l[0], l[1])
+	}
+	w.i("LEAQ", "(DX)(DX*2)", "R15")
+	if rows > 3 {
+		w.i("LEAQ", "(R8)(AX*2)", "R9")
+		w.i("ADDQ", "AX", "R9")
+	}
+	w.start(t, r.tileRegs)
+	w.i("VPBROADCASTD", w.constant(0x4b000000, 1), r.magic()) // 2^23
+	if t.wide {
+		w.i("VPBROADCASTD", w.constant(15, 1), r.low())
+	}
+	w.label("block")
+	for p := range r.parts {
+		w.i("VPMOVZXBD", partAddr(p, r.halves, 0, 8), r.zero(p))
+		w.i(w.bit(t, "VPOR"), r.magic(), r.zero(p), r.zero(p))
+		w.i("VMOVUPS", partAddr(p, r.halves, 16, 32), r.scale(p))
+	}
+	w.i("ADDQ", "$80", "BX")
+	w.i("MOVQ", "R12", "R13")
+	w.i("CMPQ", "CX", "R13")
+	w.i("CMOVQLT", "CX", "R13")
+	w.i("SUBQ", "R13", "CX")
+	w.label("steps")
+	for p := range r.parts {
+		w.codedSteps(t, r, p, bits)
+		if t.wide {
+			w.codedProducts(r, p)
+		}
+	}
+	if !t.wide {
+		w.codedHalves(r)
+	}
+	w.i("ADDQ", fmt.Sprintf("$%d", 4*bits), "BX")
+	for i := 0; i*3 < rows; i++ {
+		w.i("ADDQ", "$8", rowBase[i])
+	}
+	w.i("SUBQ", "$2", "R13")
+	w.i("JGT", "steps")
+	w.i("TESTQ", "CX", "CX")
+	w.i("JGT", "block")
+	w.finish(t, r.tileRegs)
+	w.i("VZEROUPPER")
+	w.i("RET")
+	w.text("\n")
+}
+
+// bit is a bitwise instruction on whole registers.
+func (w *asm) bit(t target, op string) string {
+	if t.wide {
+		return op + "D"
+	}
+	return op
+}
+
+// codedSteps makes f32 of two steps of a part.
+func (w *asm) codedSteps(t target, r codedRegs, p, bits int) {
+	first, second := r.step(p, 0), r.step(p, 1)
+	w.i("VPMOVZXBD", partAddr(p, r.halves, 0, 8), first)
+	switch {
+	case bits == 8:
+		w.i("VPMOVZXBD", partAddr(p, r.halves, 16, 8), second)
+		w.i(w.bit(t, "VPOR"), r.magic(), first, first)
+	case t.wide:
+		w.i("VPSRLD", "$4", first, second)
+		w.i("VPTERNLOGD", "$0xEA", r.magic(), r.low(), first) // first & low | magic
+	default:
+		w.i("VPSRLD", "$4", first, second)
+		w.i("VPAND", w.constant(15, 8), first, first)
+		w.i("VPOR", r.magic(), first, first)
+	}
+	w.i(w.bit(t, "VPOR"), r.magic(), second, second)
+	for _, reg := range []string{first, second} {
+		w.i("VSUBPS", r.zero(p), reg, reg)
+		w.i("VMULPS", r.scale(p), reg, reg)
+	}
+}
+
+// codedProducts multiplies two steps of the rows with those of a panel.
+func (w *asm) codedProducts(r codedRegs, p int) {
+	for row := range r.rows {
+		for s := range 2 {
+			w.i("VFMADD231PS.BCST", rowAddr(row, s), r.step(p, s), r.acc(row, p, 0))
+		}
+	}
+}
+
+// codedHalves multiplies two steps of the rows with those of both halves of a panel.
+func (w *asm) codedHalves(r codedRegs) {
+	for row := range r.rows {
+		for s := range 2 {
+			w.i("VBROADCASTSS", rowAddr(row, s), r.one())
+			for h := range r.parts {
+				w.i("VFMADD231PS", r.step(h, s), r.one(), r.acc(row, h/2, h%2))
+			}
+		}
+	}
+}
+
 // coded prints the kernels of coded weights; it gives the fields of rt.Gemm that name them.
 func (w *asm) coded(t target, decl *strings.Builder) string {
 	fields := ""
+	rows, panels := 2, 1
+	if t.wide {
+		rows, panels = 4, 4
+	}
 	for _, bits := range []int{4, 8} {
 		name := fmt.Sprintf("unpack%d%s", bits, t.suffix)
 		w.unpack(t, name, bits)
 		fmt.Fprintf(decl, "//go:noescape\nfunc %s(u *rt.Unpack)\n\n", name)
-		fields += fmt.Sprintf(", Unpack%d: %s", bits, name)
+		tiles := tileTable(decl, rows, panels, fmt.Sprintf("tile_coded%d", bits), t.suffix, func(name string, r, p int) { w.codedTile(t, name, r, p, bits) })
+		fields += fmt.Sprintf(", Unpack%d: %s, Few%d: &rt.Gemm{Rows: %d, Panels: %d, Tiles: %s}", bits, name, bits, rows, panels, tiles)
 	}
 	return fields
 }

@@ -82,6 +82,11 @@ func (t target) Emit(want codegen.Wanted) (*codegen.Unit, error) {
 
 // tiles prints the tile kernels of a kind up to some rows and panels; it gives the expression that names them.
 func (w *asm) tiles(t target, decl *strings.Builder, rows, panels int, kind tileKind, base string) string {
+	return tileTable(decl, rows, panels, base, t.suffix, func(name string, r, p int) { w.tile(t, name, r, p, kind) })
+}
+
+// tileTable prints and declares a tile kernel for each number of rows and panels; it gives the expression that names them.
+func tileTable(decl *strings.Builder, rows, panels int, base, suffix string, print func(name string, r, p int)) string {
 	var tiles []string
 	for r := 0; r <= rows; r++ {
 		row := []string{"nil"}
@@ -90,8 +95,8 @@ func (w *asm) tiles(t target, decl *strings.Builder, rows, panels int, kind tile
 				row = append(row, "nil")
 				continue
 			}
-			name := fmt.Sprintf("%s_%dx%d%s", base, r, p*16, t.suffix)
-			w.tile(t, name, r, p, kind)
+			name := fmt.Sprintf("%s_%dx%d%s", base, r, p*16, suffix)
+			print(name, r, p)
 			fmt.Fprintf(decl, "//go:noescape\nfunc %s(t *rt.Tile)\n\n", name)
 			row = append(row, name)
 		}

@@ -30,6 +30,7 @@ const (
 	floats tileKind = iota
 	vnni            // bytes, by AVX512_VNNI
 	pairs           // bytes, widened to words and multiplied in pairs
+	coded           // f32 that are made of coded weights
 )
 
 // tileRegs lays the registers of a tile out: halves is how many registers hold sixteen lanes.
@@ -44,6 +45,8 @@ type tileRegs struct {
 func (t target) tileRegs(rows, panels int, kind tileKind) tileRegs {
 	r := tileRegs{"Y", kind, rows, panels, 2, 12, 14}
 	switch {
+	case kind == coded && t.wide:
+		r.firstB, r.firstA = rows*panels, 30
 	case kind == pairs:
 		r.firstB, r.firstA = pairB[t.wide], pairA[t.wide]
 	case t.wide:
@@ -240,7 +243,7 @@ func (w *asm) finish(t target, r tileRegs) {
 	for _, l := range [][2]string{{"40(DI)", "SI"}, {"48(DI)", "R8"}, {"56(DI)", "R9"}, {"64(DI)", "R10"}, {"72(DI)", "R11"}} {
 		w.i("MOVQ", l[0], l[1])
 	}
-	if r.kind != floats {
+	if r.kind == vnni || r.kind == pairs {
 		w.bytesEnd(t, r)
 		return
 	}
