@@ -16,10 +16,11 @@ func (c *Coded) size() int { return head + c.Block*Lanes*c.Bits/8 }
 // Step is the bytes of a panel of k steps.
 func (c *Coded) Step(k int) int { return CeilDiv(k, c.Block) * c.size() }
 
-// codedDepth is about how many steps of k are made f32 at once: as many as stay in the first-level cache until they are multiplied.
+// codedDepth is about how many steps of k are made f32 at once: as many as stay in the first-level cache until a few rows are multiplied
+// with them, more for many rows, which would otherwise pause often to add to C.
 const codedDepth = 128
 
-func (c *Coded) depth() int { return max(1, codedDepth/c.Block) * c.Block }
+func (c *Coded) depth(runs int) int { return max(1, codedDepth*min(runs, 2)/c.Block) * c.Block }
 
 // Unpack is one call of a kernel that makes f32 of blocks of a panel that follow each other. The kernels read the fields at these offsets.
 type Unpack struct {
@@ -61,7 +62,7 @@ func (g *Gemm) few(t *Tile, runs []run) *Gemm {
 // coded does the product of a run of rows with coded panels p0 … p1, all steps of k at once.
 func (g *Gemm) coded(w *worker, t *Tile, n int, r run, p0, p1 int) {
 	for p, np := p0, 0; p < p1; p += np {
-		np = min(g.Panels, p1-p)
+		np = min(len(g.Tiles[r.n])-1, p1-p)
 		u := t.part(w, 0, t.K, p, np, n)
 		u.B, u.A, u.C, u.Rows = At(t.B, p*t.BStep), At(t.A, r.a*t.LDA), At(u.C, r.c), r.n
 		if u.Res != nil {

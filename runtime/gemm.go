@@ -99,7 +99,7 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 			few.coded(w, t, n, runs[0], p0, p1)
 			return
 		}
-		kc = t.Coded.depth()
+		kc = t.Coded.depth(len(runs))
 	}
 	for k := 0; k < t.K || k == 0; k += kc {
 		for p, np := p0, 0; p < p1; p += np {
@@ -308,7 +308,7 @@ func (s *Session) Linear(l Linear) {
 	}
 	s.enter()
 	n := &s.lin
-	if n.rowsFirst() {
+	if n.rowsFirst() && n.Coded.Bits == 0 { // coded weights are made f32 once for all rows
 		n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, s.threads(), rowsBytes)
 	} else {
 		n.rows, n.width = l.M, columnsFirst(l.N, s.k.Gemm.Panels, s.threads())

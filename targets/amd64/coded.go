@@ -121,9 +121,9 @@ func (w *asm) codedTile(t target, name string, rows, panels, bits int) {
 		w.i("MOVQ", l[0], l[1])
 	}
 	w.i("LEAQ", "(DX)(DX*2)", "R15")
-	if rows > 3 {
-		w.i("LEAQ", "(R8)(AX*2)", "R9")
-		w.i("ADDQ", "AX", "R9")
+	for i := 1; i*3 < rows; i++ {
+		w.i("LEAQ", fmt.Sprintf("(%s)(AX*2)", rowBase[i-1]), rowBase[i])
+		w.i("ADDQ", "AX", rowBase[i])
 	}
 	w.start(t, r.tileRegs)
 	w.i("VPBROADCASTD", w.constant(0x4b000000, 1), r.magic()) // 2^23
@@ -222,13 +222,15 @@ func (w *asm) coded(t target, decl *strings.Builder) string {
 	fields := ""
 	rows, panels := 2, 1
 	if t.wide {
-		rows, panels = 4, 4
+		rows, panels = 8, 4
 	}
+	// Registers are enough for so many panels: an accumulator a row, a zero and a scale each, and four for all.
+	room := func(r int) int { return min(panels, max(28/(r+2), 1)) }
 	for _, bits := range []int{4, 8} {
 		name := fmt.Sprintf("unpack%d%s", bits, t.suffix)
 		w.unpack(t, name, bits)
 		fmt.Fprintf(decl, "//go:noescape\nfunc %s(u *rt.Unpack)\n\n", name)
-		tiles := tileTable(decl, rows, panels, fmt.Sprintf("tile_coded%d", bits), t.suffix, func(name string, r, p int) { w.codedTile(t, name, r, p, bits) })
+		tiles := tileTable(decl, rows, room, fmt.Sprintf("tile_coded%d", bits), t.suffix, func(name string, r, p int) { w.codedTile(t, name, r, p, bits) })
 		fields += fmt.Sprintf(", Unpack%d: %s, Few%d: &rt.Gemm{Rows: %d, Panels: %d, Tiles: %s}", bits, name, bits, rows, panels, tiles)
 	}
 	return fields

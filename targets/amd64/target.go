@@ -82,15 +82,15 @@ func (t target) Emit(want codegen.Wanted) (*codegen.Unit, error) {
 
 // tiles prints the tile kernels of a kind up to some rows and panels; it gives the expression that names them.
 func (w *asm) tiles(t target, decl *strings.Builder, rows, panels int, kind tileKind, base string) string {
-	return tileTable(decl, rows, panels, base, t.suffix, func(name string, r, p int) { w.tile(t, name, r, p, kind) })
+	return tileTable(decl, rows, func(int) int { return panels }, base, t.suffix, func(name string, r, p int) { w.tile(t, name, r, p, kind) })
 }
 
 // tileTable prints and declares a tile kernel for each number of rows and panels; it gives the expression that names them.
-func tileTable(decl *strings.Builder, rows, panels int, base, suffix string, print func(name string, r, p int)) string {
+func tileTable(decl *strings.Builder, rows int, panels func(rows int) int, base, suffix string, print func(name string, r, p int)) string {
 	var tiles []string
 	for r := 0; r <= rows; r++ {
 		row := []string{"nil"}
-		for p := 1; p <= panels; p++ {
+		for p := 1; p <= panels(r); p++ {
 			if r == 0 {
 				row = append(row, "nil")
 				continue
