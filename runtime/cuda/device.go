@@ -60,10 +60,12 @@ type device struct {
 	kernels []Kernel
 	operand int // bytes of an operand of tensor cores, or 0 for products in f32
 	rounded map[layer]unsafe.Pointer
-	handles map[string]uintptr
-	fault   *uint64 // set by kernels: an index outside its table
-	args    [RowWords]uint64
-	err     error
+
+	unpacked map[layer]unsafe.Pointer // weights that were coded, as f32
+	handles  map[string]uintptr
+	fault    *uint64 // set by kernels: an index outside its table
+	args     [RowWords]uint64
+	err      error
 
 	runs     map[string]run
 	key      string // of the run in progress
@@ -86,7 +88,7 @@ const maxRuns = 64
 // Open makes a device that runs a program's kernels; where it cannot, it closes the driver. Products are in f32 or, with operands of 2 or 4
 // bytes, on tensor cores.
 func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
-	v := &device{d: d, kernels: kernels, operand: operand, rounded: map[layer]unsafe.Pointer{}, handles: map[string]uintptr{}, runs: map[string]run{}}
+	v := &device{d: d, kernels: kernels, operand: operand, rounded: map[layer]unsafe.Pointer{}, unpacked: map[layer]unsafe.Pointer{}, handles: map[string]uintptr{}, runs: map[string]run{}}
 	for _, name := range v.entries() {
 		h, ok := d.Function(name)
 		if !ok {
@@ -107,7 +109,7 @@ func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
 
 // entries are the names of the kernels' entries.
 func (v *device) entries() []string {
-	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes", "integers"}
+	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes", "integers", "unpack"}
 	for i, k := range v.kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
@@ -200,8 +202,10 @@ func (v *device) close() {
 		v.forget()
 		v.d.End()
 	}
-	for _, p := range v.rounded {
-		v.d.Free(p)
+	for _, made := range []map[layer]unsafe.Pointer{v.rounded, v.unpacked} {
+		for _, p := range made {
+			v.d.Free(p)
+		}
 	}
 	v.d.Free(unsafe.Pointer(v.fault))
 	v.d.Close()
@@ -237,6 +241,15 @@ func (v *device) linear(l *rt.Linear) bool {
 	}
 	if l.Act >= 0 && !v.kernels[l.Act].Epilogue || blocks(l.M, 64) > maxGrid {
 		return false
+	}
+	if l.Coded.Bits != 0 {
+		plain, ok := v.unpack(l)
+		if plain == nil {
+			return ok
+		}
+		again := *l
+		again.W, again.Coded = plain, rt.Coded{}
+		l = &again
 	}
 	a := v.args[:GemmWords]
 	clear(a)
@@ -303,6 +316,32 @@ func (v *device) round(l *rt.Linear, line int) (unsafe.Pointer, bool) {
 		v.err = v.d.Launch(v.handles["operands"], [3]int{blocks(total, threads), 1, 1}, threads, 0, a[:])
 	}
 	return w, v.err == nil
+}
+
+// unpack is a layer's coded weights as panels of f32, made when the layer runs for the first time and then kept; nil after an error, or, with
+// false, if they are too many.
+func (v *device) unpack(l *rt.Linear) (unsafe.Pointer, bool) {
+	key := layer{l.W, l.N, l.K}
+	if w := v.unpacked[key]; w != nil || v.err != nil {
+		return w, true
+	}
+	total := blocks(l.N, rt.Lanes) * rt.Lanes * l.K
+	if total >= 1<<31 {
+		return nil, false
+	}
+	w, err := v.d.Alloc(max(4*total, 1))
+	if v.err = err; err != nil {
+		return nil, true
+	}
+	v.unpacked[key] = w
+	if total > 0 {
+		var a [UnpackWords]uint64
+		a[UnpackTotal], a[UnpackK], a[UnpackBlock] = uint64(total), uint64(l.K), uint64(l.Coded.Block)
+		a[UnpackShift], a[UnpackMask] = uint64(8/l.Coded.Bits-1), 1<<l.Coded.Bits-1
+		a[UnpackFrom], a[UnpackPanel], a[UnpackSize], a[UnpackTo] = word(l.W), uint64(l.PanelStep()), uint64(l.Coded.Step(1)), word(w)
+		v.err = v.d.Launch(v.handles["unpack"], [3]int{blocks(total, threads), 1, 1}, threads, 0, a[:])
+	}
+	return w, true
 }
 
 func (v *device) bytes(n *rt.Bytes) bool {

@@ -66,6 +66,10 @@ const (
 	NarrowA, NarrowRow, NarrowAgain, NarrowTo                 = 5, 6, 7, 8
 	NarrowWords                                               = 9
 
+	UnpackTotal, UnpackK, UnpackBlock, UnpackShift, UnpackMask = 0, 1, 2, 3, 4 // elements; of 4 bits two steps share a byte
+	UnpackFrom, UnpackPanel, UnpackSize, UnpackTo              = 5, 6, 7, 8    // bytes from panel to panel, and of a block
+	UnpackWords                                                = 9
+
 	BytesTotal, BytesN, BytesRowWords, BytesLo, BytesIntegers = 0, 1, 2, 3, 4 // elements of the result, columns
 	BytesA, BytesW, BytesSums, BytesZero, BytesBias, BytesC   = 5, 6, 7, 8, 9, 10
 	BytesWords                                                = 11

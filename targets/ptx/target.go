@@ -133,6 +133,7 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 	}
 	b.WriteString(windowsEntry())
 	b.WriteString(narrowEntry())
+	b.WriteString(unpackEntry())
 	b.WriteString(bytesEntry())
 	b.WriteString(integersEntry())
 	b.WriteString(fillEntry())
