@@ -247,10 +247,13 @@ func splitMask(p *ir.Patch, v *ir.Value, in, shape []sym.Dim) *ir.Value {
 	return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(append([]sym.Dim{shape[0]}, full[2:]...))}, wide)
 }
 
-// unscaled looks through products with and divisions by constant scalars.
+// unscaled looks through products with and divisions by constant scalars, and sums with 0, which matter to no product.
 func (c *Context) unscaled(v *ir.Value) (*ir.Value, float64) {
 	k := 1.0
 	for {
+		if k, zero := plusConst(v); zero != nil && k == 0 && ir.SameShape(zero.Shape, v.Shape) {
+			v = zero
+		}
 		x, by, _ := isScale(v, op.Mul, op.Div)
 		if x == nil || !ir.SameShape(x.Shape, v.Shape) {
 			return v, k
