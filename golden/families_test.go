@@ -14,7 +14,7 @@ import (
 // notYet are the models beside the repository that do not pass, with the reason. The list may only shrink: a model that passes must
 // leave it.
 var notYet = map[string]string{
-	"tiny-perceiver-lm-dynamo": "one element of 1.1e-3 is 8e-8 beyond the tolerance",
+	"tiny-perceiver-lm-dynamo": "one element of 1.1e-3 is 8e-8 beyond the tolerance: in f64 it is 2.6e-6 from ours and 7.5e-6 from the file",
 }
 
 // TestFamilies runs every tiny model beside the repository. Those that need an operator or a type that is missing say so; all others
