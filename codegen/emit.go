@@ -124,7 +124,12 @@ func RuntimeFiles(dir string) ([]File, error) {
 
 func (p *Plan) wanted() Wanted {
 	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" || c.Method == "ByteMatMul" })
-	coded := slices.ContainsFunc(p.Consts, func(c Const) bool { return c.Pack == CodedPanels })
+	var coded [rt.Codings]bool
+	for _, c := range p.Consts {
+		if c.Pack == CodedPanels {
+			coded[c.Form.Coding()] = true
+		}
+	}
 	return Wanted{p.Kernels, p.Walks, bytes, coded}
 }
 

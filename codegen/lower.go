@@ -8,6 +8,7 @@ import (
 	"mmc/ir/loop"
 	"mmc/ir/op"
 	"mmc/ir/sym"
+	"mmc/runtime"
 )
 
 // lowering is a graph on its way to a plan.
@@ -419,13 +420,20 @@ func (l *lowering) linearCall(n *ir.Node) Call {
 // layer, they add the residual and take max(0, x) themselves.
 func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd bool) {
 	w, bias, res := n.In[1], n.In[2], n.In[3]
-	pack := Panels
-	if w.Const.Coded != nil && n.Op == op.Linear && !l.hasInner(n) && !l.inDepthwise(n) {
-		pack = CodedPanels
-		form := runtimeCoded(w.Const.Coded)
-		c.arg("Coded", Expr{Type: "rt.Coded", List: []Field{{"Bits", num(form.Bits)}, {"Block", num(form.Block)}}})
+	pack, form := Panels, rt.Coded{}
+	if n.Op == op.Linear && !l.hasInner(n) && !l.inDepthwise(n) {
+		if f, ok := formOf(w.Const, l.p.decoding != nil); ok {
+			pack, form = CodedPanels, f
+			fields := []Field{{"Bits", num(f.Bits)}, {"Block", num(f.Block)}}
+			if f.Half {
+				fields = append(fields, Field{"Half", text("true")})
+			}
+			c.arg("Coded", Expr{Type: "rt.Coded", List: fields})
+		}
 	}
-	c.arg("W", mem(Mem{Weight, l.constant(w, pack), sym.Const(0)}))
+	number := l.constant(w, pack)
+	l.p.Consts[number].Form = form
+	c.arg("W", mem(Mem{Weight, number, sym.Const(0)}))
 	if bias != nil {
 		c.arg("Bias", mem(l.buffer(bias)))
 	}

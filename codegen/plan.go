@@ -8,6 +8,7 @@ import (
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
+	"mmc/runtime"
 )
 
 // Space is where memory lies.
@@ -87,6 +88,7 @@ type Plan struct {
 type Const struct {
 	T      *ir.Tensor
 	Pack   Packing
+	Form   rt.Coded // of CodedPanels
 	Offset int64
 }
 
@@ -94,10 +96,10 @@ type Const struct {
 type Packing int
 
 const (
-	Plain      Packing = iota // as the tensor is
-	Panels                    // for a Linear
-	BytePanels                // for a Bytes
-	CodedPanels               // for a Linear, as the tensor's Coded says
+	Plain       Packing = iota // as the tensor is
+	Panels                     // for a Linear
+	BytePanels                 // for a Bytes
+	CodedPanels                // for a Linear, as Form says
 )
 
 // Arena is the size of the arena as a formula: the sum of the slots.

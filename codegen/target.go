@@ -36,8 +36,8 @@ type Target interface {
 // Wanted are the kernels that a program needs; tile kernels of f32 are always made.
 type Wanted struct {
 	Rows, Walks []*loop.Kernel
-	Bytes       bool // the tile kernels of rt.Bytes
-	Coded       bool // kernels for rt.Coded
+	Bytes       bool             // the tile kernels of rt.Bytes
+	Coded       [rt.Codings]bool // the kernels for a way to write weights
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.

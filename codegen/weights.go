@@ -49,13 +49,34 @@ func (c *Const) size() int64 {
 		return (n + 15) / 16 * 16 * ((k + 3) / 4 * 4)
 	case CodedPanels:
 		k, n := c.T.Shape[0], c.T.Shape[1]
-		coded := runtimeCoded(c.T.Coded)
-		return (n + 15) / 16 * int64(coded.Step(int(k)))
+		return (n + 15) / 16 * int64(c.Form.Step(int(k)))
 	}
 	return int64(len(c.T.Data))
 }
 
-func runtimeCoded(c *ir.Coded) rt.Coded { return rt.Coded{Bits: int(c.Bits), Block: int(c.Block)} }
+// halfBlock is how many steps of k numbers of two bytes are unpacked in at least.
+const halfBlock = 64
+
+// formOf is how a layer's weights are written in fewer bits, if they can be without a loss: as the model has them or, where decoding waits for
+// memory, in two bytes if all are upper halves of f32 or all are f16.
+func formOf(t *ir.Tensor, decodes bool) (form rt.Coded, ok bool) {
+	if c := t.Coded; c != nil {
+		return rt.Coded{Bits: int(c.Bits), Block: int(c.Block)}, true
+	}
+	if !decodes {
+		return form, false
+	}
+	upper, half := true, true
+	for _, f := range ir.Slice[float32](t) {
+		bits := math.Float32bits(f)
+		upper = upper && bits&0xffff == 0
+		half = half && math.Float32bits(rt.F16ToF32(rt.F32ToF16(f))) == bits
+		if !upper && !half || f-f != 0 {
+			return form, false
+		}
+	}
+	return rt.Coded{Bits: 16, Block: halfBlock, Half: !upper}, true
+}
 
 // WriteWeights writes the weights: constants at their offsets, matrices of linear layers packed in panels of 16 columns.
 func (p *Plan) WriteWeights(w io.Writer) error {
@@ -68,7 +89,7 @@ func (p *Plan) WriteWeights(w io.Writer) error {
 		case BytePanels:
 			data = bytePanels(c.T)
 		case CodedPanels:
-			data = codedPanels(c.T)
+			data = codedPanels(c.T, c.Form)
 		}
 		pad := make([]byte, (int64(len(data))+align-1)/align*align-int64(len(data)))
 		if _, err := w.Write(data); err != nil {
@@ -110,10 +131,12 @@ func bytePanels(t *ir.Tensor) []byte {
 	return out
 }
 
-// codedPanels is a coded matrix [k, n] in panels of sixteen columns, as rt.Coded describes them; there are zeros behind the last row and column.
-func codedPanels(t *ir.Tensor) []byte {
+// codedPanels is a matrix [k, n] in panels of sixteen columns, as rt.Coded describes them; there are zeros behind the last row and column.
+func codedPanels(t *ir.Tensor, form rt.Coded) []byte {
+	if form.Bits == 16 {
+		return halfPanels(t, form)
+	}
 	k, n, c := int(t.Shape[0]), int(t.Shape[1]), t.Coded
-	form := runtimeCoded(c)
 	step := form.Step(k)
 	size := step / ((k + form.Block - 1) / form.Block)
 	out := make([]byte, (n+15)/16*step)
@@ -134,6 +157,20 @@ func codedPanels(t *ir.Tensor) []byte {
 				numbers[i*16+lane] = c.Q[r*n+column]
 			}
 		}
+	}
+	return out
+}
+
+func halfPanels(t *ir.Tensor, form rt.Coded) []byte {
+	n, step := int(t.Shape[1]), form.Step(int(t.Shape[0]))
+	out := make([]byte, (n+15)/16*step)
+	for i, f := range ir.Slice[float32](t) {
+		h := uint16(math.Float32bits(f) >> 16)
+		if form.Half {
+			h = rt.F32ToF16(f)
+		}
+		row, column := i/n, i%n
+		binary.LittleEndian.PutUint16(out[column/16*step+(row*16+column%16)*2:], h)
 	}
 	return out
 }

@@ -92,14 +92,24 @@ func TestLoopBombs(t *testing.T) {
 			Attribute: []*onnxpb.AttributeProto{{Name: "body", Type: 5, G: body}}}
 		body = &onnxpb.GraphProto{Name: fmt.Sprintf("b%d", depth), Input: body.Input, Output: body.Output, Node: []*onnxpb.NodeProto{loop}}
 	}
-	g := &onnxpb.GraphProto{Name: "g", Initializer: []*onnxpb.TensorProto{i64("trips", 4000)}, Input: []*onnxpb.ValueInfoProto{port("v", 1, 2)},
-		Output: []*onnxpb.ValueInfoProto{port("w", 1, 2)}, Node: body.Node}
-	start := time.Now()
-	err := compileBytes(marshal(t, opModel(g)), t.TempDir())
-	if err == nil || time.Since(start) > 30*time.Second {
-		t.Errorf("after %v: %v", time.Since(start), err)
+	for _, c := range []struct {
+		trips    int64
+		constant bool // what it begins with
+		fails    bool
+	}{{16, false, true}, {16, true, true}, {4000, false, false}, {4000, true, false}} {
+		g := &onnxpb.GraphProto{Name: "g", Initializer: []*onnxpb.TensorProto{i64("trips", c.trips)}, Output: []*onnxpb.ValueInfoProto{port("w", 1, 2)}, Node: body.Node}
+		if c.constant {
+			g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: "v", DataType: 1, Dims: []int64{2}, FloatData: []float32{1, 2}})
+		} else {
+			g.Input = []*onnxpb.ValueInfoProto{port("v", 1, 2)}
+		}
+		start := time.Now()
+		err := compileBytes(marshal(t, opModel(g)), t.TempDir())
+		if (err != nil) != c.fails || time.Since(start) > 30*time.Second {
+			t.Errorf("%d iterations, constant %v: after %v: %v", c.trips, c.constant, time.Since(start), err)
+		}
+		mustBeTyped(t, "loops in loops", marshal(t, opModel(g)))
 	}
-	mustBeTyped(t, "loops in loops", marshal(t, opModel(g)))
 }
 
 // TestSizeBombs reads operators whose attributes ask for tables larger than can be held.

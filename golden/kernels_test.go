@@ -174,7 +174,7 @@ func buildSweep(t *testing.T, arch string) string {
 	}
 	var tables strings.Builder
 	for _, target := range targets.For(arch) {
-		u, err := target.Emit(codegen.Wanted{Rows: ks, Walks: walks, Bytes: true, Coded: true})
+		u, err := target.Emit(codegen.Wanted{Rows: ks, Walks: walks, Bytes: true, Coded: [rt.Codings]bool{true, true, true, true}})
 		if err != nil {
 			t.Fatal(err)
 		}

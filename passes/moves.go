@@ -168,7 +168,7 @@ func constantUnder(v *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *i
 	if v.Const != nil {
 		return v.Const
 	}
-	if t, ok := memo[v]; ok || v.Def == nil || len(memo) > 200 || len(v.Def.Out) != 1 {
+	if t, ok := memo[v]; ok || v.Def == nil || len(memo) > 200 || len(v.Def.Out) != 1 || v.Def.Op.Body != nil {
 		return t
 	}
 	memo[v] = nil

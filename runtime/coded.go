@@ -4,14 +4,42 @@ import "unsafe"
 
 // Coded says how the weights of a layer are written where they are no f32: numbers q of Bits bits, 4 or 8, that stand for (q - zero) scale.
 // Panels follow each other, Block steps of k after Block steps, each with sixteen zeros of a byte and sixteen scales of its own before
-// its numbers. Of 4 bits, a byte holds a column's numbers of two steps, the first one low.
-type Coded struct{ Bits, Block int }
+// its numbers. Of 4 bits, a byte holds a column's numbers of two steps, the first one low. Numbers of 16 bits have neither zeros nor
+// scales: they are the upper halves of f32 or, with Half, f16.
+type Coded struct {
+	Bits, Block int
+	Half        bool
+}
+
+// Codings is how many ways there are to write weights; Coding numbers them.
+const Codings = 4
+
+// Coding is 0 for 4 bits, 1 for 8, 2 for upper halves and 3 for f16.
+func (c *Coded) Coding() int {
+	if c.Half {
+		return 3
+	}
+	return map[int]int{4: 0, 8: 1, 16: 2}[c.Bits]
+}
+
+// CodedKernels are those for one way to write weights: what makes f32 of blocks, and tile kernels for few rows, up to their Rows, that multiply
+// with them as they are: an even number of steps, B at the first block, Coded set; nil if there are none.
+type CodedKernels struct {
+	Unpack func(*Unpack)
+	Few    *Gemm
+}
 
 // head is the bytes of a block's zeros and scales.
 const head = Lanes + Lanes*4
 
 // size is the bytes of a block.
-func (c *Coded) size() int { return head + c.Block*Lanes*c.Bits/8 }
+func (c *Coded) size() int {
+	n := c.Block * Lanes * c.Bits / 8
+	if c.Bits < 16 {
+		n += head
+	}
+	return n
+}
 
 // Step is the bytes of a panel of k steps.
 func (c *Coded) Step(k int) int { return CeilDiv(k, c.Block) * c.size() }
@@ -36,10 +64,7 @@ func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
 	w.unpack.Blocks, w.unpack.Rows = CeilDiv(u.K, c.Block), c.Block
 	u.BStep = w.unpack.Blocks * c.Block * Lanes * 4
 	u.B = Ptr(unsafe.SliceData(w.floats(np * u.BStep / 4)))
-	kernel := g.Unpack4
-	if c.Bits == 8 {
-		kernel = g.Unpack8
-	}
+	kernel := g.Coded[c.Coding()].Unpack
 	for i := range np {
 		w.unpack.From = At(t.B, (p+i)*t.BStep+k/c.Block*c.size())
 		w.unpack.To = At(u.B, i*u.BStep)
@@ -49,10 +74,7 @@ func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
 
 // few is the tile kernels for rows that are so few that they do not want their weights unpacked; nil if there are none.
 func (g *Gemm) few(t *Tile, runs []run) *Gemm {
-	few := g.Few4
-	if t.Coded.Bits == 8 {
-		few = g.Few8
-	}
+	few := g.Coded[t.Coded.Coding()].Few
 	if few == nil || t.K%2 != 0 || len(runs) != 1 || runs[0].n > few.Rows {
 		return nil
 	}
@@ -84,14 +106,24 @@ func (w *worker) floats(n int) []float32 {
 //go:noinline
 func callUnpack(f func(*Unpack), u *Unpack) { f(u) }
 
-// Unpack4Go and Unpack8Go are the kernels in plain Go.
-func Unpack4Go(u *Unpack) { u.blocks(4) }
+// codedGo are the kernels in plain Go.
+var codedGo = [Codings]CodedKernels{
+	{Unpack: func(u *Unpack) { u.blocks(4) }},
+	{Unpack: func(u *Unpack) { u.blocks(8) }},
+	{Unpack: func(u *Unpack) { u.halves(BF16ToF32) }},
+	{Unpack: func(u *Unpack) { u.halves(F16ToF32) }},
+}
 
-// Unpack8Go is Unpack4Go for numbers of a byte.
-func Unpack8Go(u *Unpack) { u.blocks(8) }
+func (u *Unpack) halves(value func(uint16) float32) {
+	n := u.Blocks * u.Rows * Lanes
+	from, to := unsafe.Slice((*uint16)(u.From), n), unsafe.Slice((*float32)(u.To), n)
+	for i, h := range from {
+		to[i] = value(h)
+	}
+}
 
 func (u *Unpack) blocks(bits int) {
-	c := Coded{bits, u.Rows}
+	c := Coded{Bits: bits, Block: u.Rows}
 	to := unsafe.Slice((*float32)(u.To), u.Blocks*u.Rows*Lanes)
 	for b := range u.Blocks {
 		block := At(u.From, b*c.size())

@@ -3,7 +3,7 @@ package rt
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 func xgetbv() (lo uint32)
 
-// HasAVX2, HasAVX512 and HasVNNI report what the CPU and the operating system offer together: AVX2 with FMA; AVX-512 F, BW, DQ and VL;
+// HasAVX2, HasAVX512 and HasVNNI report what the CPU and the operating system offer together: AVX2 with FMA and F16C; AVX-512 F, BW, DQ and VL;
 // AVX512_VNNI. GODEBUG=cpu.avx2=off, cpu.avx512f=off (or cpu.avx512=off) and cpu.avx512vnni=off switch them off, as for the Go runtime's own
 // features.
 var HasAVX2, HasAVX512, HasVNNI = detect()
@@ -11,8 +11,8 @@ var HasAVX2, HasAVX512, HasVNNI = detect()
 func detect() (avx2, avx512, vnni bool) {
 	top, _, _, _ := cpuid(0, 0)
 	_, _, c1, _ := cpuid(1, 0)
-	const fma, osxsave, avx = 1 << 12, 1 << 27, 1 << 28
-	if top < 7 || c1&fma == 0 || c1&osxsave == 0 || c1&avx == 0 || xgetbv()&6 != 6 {
+	const fma, osxsave, avx, f16c = 1 << 12, 1 << 27, 1 << 28, 1 << 29
+	if top < 7 || c1&fma == 0 || c1&f16c == 0 || c1&osxsave == 0 || c1&avx == 0 || xgetbv()&6 != 6 {
 		return false, false, false
 	}
 	_, b7, c7, _ := cpuid(7, 0)

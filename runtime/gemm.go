@@ -42,10 +42,7 @@ type Gemm struct {
 	Deep, Signed bool
 	Narrow       func(*Narrow)
 
-	// For coded weights, nil if the program has none: kernels that make f32 of them, and tile kernels for few rows, up to their Rows, that
-	// multiply with them as they are: an even number of steps, B at the first block, Coded set.
-	Unpack4, Unpack8 func(*Unpack)
-	Few4, Few8       *Gemm
+	Coded [Codings]CodedKernels // those that the program needs
 }
 
 // laneMasks[n] has the first n lanes set.
@@ -448,7 +445,7 @@ func (s *Session) matmulTask(worker, i int) {
 
 // GoGemm is the kernels in plain Go.
 var GoGemm = func() Gemm {
-	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo, Bytes: goBytes, Unpack4: Unpack4Go, Unpack8: Unpack8Go}
+	g := Gemm{Rows: 8, Panels: 2, Columns: ColumnsGo, Lines: LinesGo, Bytes: goBytes, Coded: codedGo}
 	for range g.Rows + 1 {
 		g.Tiles = append(g.Tiles, []func(*Tile){TileGo, TileGo, TileGo})
 	}

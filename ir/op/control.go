@@ -158,7 +158,11 @@ func keepLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
 	}
 	if again != nil {
 		if c.NumOut > len(vars) {
-			return ir.NotSupported("a Loop that collects results and whose end depends on data")
+			unknown := c.Value(1)
+			if count != nil {
+				unknown = count
+			}
+			return ir.UnknownContents(unknown, "a Loop that collects results and whose end depends on data")
 		}
 		if first = l.reshape(first, nil); count != nil {
 			first = l.do(And, nil, first, l.do(Less, nil, ir.Scalar(loop.I64, 0), l.cast(l.reshape(count, nil), loop.I64)))

@@ -61,6 +61,20 @@ func inferLoop(n *ir.Node) error {
 	return nil
 }
 
+// short reports whether the body surely runs no more often than that, with the loops in it.
+func (a LoopAttr) short(most int64) bool {
+	trips, known := a.Trips.List()[0].Const()
+	if !known || trips > most {
+		return false
+	}
+	for _, n := range a.Body.Nodes {
+		if n.Op == Loop && !n.Attr.(LoopAttr).short(most/max(trips, 1)) {
+			return false
+		}
+	}
+	return true
+}
+
 // fits is nil if a value can take the place of another.
 func fits(v, w *ir.Value) error {
 	if v == nil || v.Elem != w.Elem || len(v.Shape) != len(w.Shape) {
@@ -79,6 +93,9 @@ func evalLoop(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) 
 	trips, err := a.Trips.List()[0].Eval(b)
 	if err != nil {
 		return nil, err
+	}
+	if b == nil && !a.short(maxUnrolled) { // while compiling
+		return nil, fmt.Errorf("a loop of many iterations")
 	}
 	in = slices.Clone(in)
 	states := int(a.States)

@@ -359,7 +359,11 @@ func evalAtom(atom string, b Binding) (int64, error) {
 
 // MaxWith is e if d is max(x, e) or max(e, x).
 func (d Dim) MaxWith(x Dim) (e Dim, ok bool) {
-	name, a, b, isCall := splitCall(d.String())
+	ts := d.terms()
+	if len(ts) != 1 || ts[0].coef != 1 || len(ts[0].atoms) != 1 {
+		return Dim{}, false
+	}
+	name, a, b, isCall := splitCall(ts[0].atoms[0])
 	if !isCall || name != "max" {
 		return Dim{}, false
 	}

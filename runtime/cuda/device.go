@@ -109,7 +109,7 @@ func Open(d *Driver, kernels []Kernel, operand int) (*rt.Device, error) {
 
 // entries are the names of the kernels' entries.
 func (v *device) entries() []string {
-	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes", "integers", "unpack"}
+	list := []string{"gemm", "move1", "move2", "move4", "move8", "gather1", "gather2", "gather4", "gather8", "windows", "fill", "numbers", "narrow", "bytes", "integers", "unpack", "unpack_bf16", "unpack_f16"}
 	for i, k := range v.kernels {
 		for name, used := range map[string]bool{"row": k.Rows, "gemm": k.Epilogue, "attention": k.Softmax, "embedding": k.Embedding} {
 			if used {
@@ -337,9 +337,17 @@ func (v *device) unpack(l *rt.Linear) (unsafe.Pointer, bool) {
 	if total > 0 {
 		var a [UnpackWords]uint64
 		a[UnpackTotal], a[UnpackK], a[UnpackBlock] = uint64(total), uint64(l.K), uint64(l.Coded.Block)
-		a[UnpackShift], a[UnpackMask] = uint64(8/l.Coded.Bits-1), 1<<l.Coded.Bits-1
+		entry := "unpack"
+		switch {
+		case l.Coded.Half:
+			entry = "unpack_f16"
+		case l.Coded.Bits == 16:
+			entry = "unpack_bf16"
+		default:
+			a[UnpackShift], a[UnpackMask] = uint64(8/l.Coded.Bits-1), 1<<l.Coded.Bits-1
+		}
 		a[UnpackFrom], a[UnpackPanel], a[UnpackSize], a[UnpackTo] = word(l.W), uint64(l.PanelStep()), uint64(l.Coded.Step(1)), word(w)
-		v.err = v.d.Launch(v.handles["unpack"], [3]int{blocks(total, threads), 1, 1}, threads, 0, a[:])
+		v.err = v.d.Launch(v.handles[entry], [3]int{blocks(total, threads), 1, 1}, threads, 0, a[:])
 	}
 	return w, true
 }

@@ -40,9 +40,7 @@ func (t target) Emit(want codegen.Wanted) (*codegen.Unit, error) {
 	if want.Bytes {
 		bytes = ", Bytes: " + w.bytes(t, &decl)
 	}
-	if want.Coded {
-		bytes += w.coded(t, &decl)
-	}
+	bytes += w.coded(t, &decl, want.Coded)
 	columns, lines := "columns"+t.suffix, "lines"+t.suffix
 	w.columns(t, columns)
 	w.lines(t, lines)

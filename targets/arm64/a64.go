@@ -81,6 +81,15 @@ func sadalp(d, n int) (uint32, string) {
 	return 0x4e606800 | uint32(n)<<5 | uint32(d), fmt.Sprintf("sadalp v%d.4s, v%d.8h", d, n)
 }
 
+// fcvtl widens four f16 of Vn to f32, the low ones or, with upper, the high ones.
+func fcvtl(d, n int, upper bool) (uint32, string) {
+	bits, name, lanes := uint32(0x0e217800), "fcvtl", "4h"
+	if upper {
+		bits, name, lanes = 0x4e217800, "fcvtl2", "8h"
+	}
+	return bits | uint32(n)<<5 | uint32(d), fmt.Sprintf("%s v%d.4s, v%d.%s", name, d, n, lanes)
+}
+
 // uzp1 takes the even elements of Vn and then of Vm, of two bytes or of one.
 func uzp1(d, n, m int, halves bool) (uint32, string) {
 	bits, lane := uint32(0x4e001800), "16b"

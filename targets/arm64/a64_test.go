@@ -60,6 +60,7 @@ func samples() (words []uint32, texts []string) {
 		add(smull2(reg(), reg(), reg()))
 		add(sadalp(reg(), reg()))
 		add(uzp1(reg(), reg(), reg(), r.Intn(2) == 0))
+		add(fcvtl(reg(), reg(), r.Intn(2) == 0))
 		add(dupLane(reg(), reg(), r.Intn(4)))
 		add(ext(reg(), reg(), reg(), r.Intn(16)))
 		add(shl(reg(), reg(), r.Intn(32)))

@@ -3,6 +3,8 @@ package arm64
 import (
 	"fmt"
 	"strings"
+
+	"mmc/runtime"
 )
 
 // unpack prints the kernel that makes f32 of coded weights. Registers: R0 the arguments, R1 from, R2 to, R3 blocks left, R4 the steps of one,
@@ -60,14 +62,57 @@ func (w *asm) widen(from, to int) {
 	}
 }
 
-// coded prints the kernels of coded weights; it gives the fields of rt.Gemm that name them.
-func (w *asm) coded(decl *strings.Builder) string {
-	fields := ""
-	for _, bits := range []int{4, 8} {
-		name := fmt.Sprintf("unpack%d__neon", bits)
-		w.unpack(name, bits)
-		fmt.Fprintf(decl, "//go:noescape\nfunc %s(u *rt.Unpack)\n\n", name)
-		fields += fmt.Sprintf(", Unpack%d: %s", bits, name)
+// unpackHalves prints the kernel for upper halves of f32, or f16. Registers: as unpack's; V0 and V1 sixteen numbers, V2 … V5 as f32.
+func (w *asm) unpackHalves(name string, half bool) {
+	w.text("// %s makes f32 of weights of two bytes.\n// Requires: NEON\n//\tfor b in blocks, r in rows { to[b,r,0:16] = f32(from[b,r,0:16]) }\n//\n// func %s(u *rt.Unpack)\n", name, name)
+	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
+	w.i("MOVD", "u+0(FP)", "R0")
+	for _, l := range [][2]string{{"0(R0)", "R1"}, {"8(R0)", "R2"}, {"16(R0)", "R3"}, {"24(R0)", "R4"}} {
+		w.i("MOVD", l[0], l[1])
 	}
-	return fields
+	w.i("MUL", "R3", "R4", "R5")
+	w.label("rows")
+	w.i("FLDPQ", "(R1)", "(F0, F1)")
+	for i := range 2 {
+		if half {
+			w.v(fcvtl(2+2*i, i, false))
+			w.v(fcvtl(3+2*i, i, true))
+			continue
+		}
+		w.i("VUSHLL", "$0", fmt.Sprintf("V%d.H4", i), fmt.Sprintf("V%d.S4", 2+2*i))
+		w.i("VUSHLL2", "$0", fmt.Sprintf("V%d.H8", i), fmt.Sprintf("V%d.S4", 3+2*i))
+		for d := range 2 {
+			w.v(shl(2+2*i+d, 2+2*i+d, 16))
+		}
+	}
+	w.i("FSTPQ", "(F2, F3)", "(R2)")
+	w.i("FSTPQ", "(F4, F5)", "32(R2)")
+	w.i("ADD", "$32", "R1")
+	w.i("ADD", "$64", "R2")
+	w.i("SUBS", "$1", "R5", "R5")
+	w.i("BGT", "rows")
+	w.i("RET")
+	w.text("\n")
+}
+
+// coded prints the kernels of coded weights that are wanted; it gives the field of rt.Gemm that names them.
+func (w *asm) coded(decl *strings.Builder, wanted [rt.Codings]bool) string {
+	var list []string
+	for i, name := range [rt.Codings]string{"u4", "u8", "bf16", "f16"} {
+		if !wanted[i] {
+			continue
+		}
+		name = "unpack_" + name + "__neon"
+		if i < 2 {
+			w.unpack(name, 4+4*i)
+		} else {
+			w.unpackHalves(name, i == 3)
+		}
+		fmt.Fprintf(decl, "//go:noescape\nfunc %s(u *rt.Unpack)\n\n", name)
+		list = append(list, fmt.Sprintf("%d: {Unpack: %s}", i, name))
+	}
+	if list == nil {
+		return ""
+	}
+	return ", Coded: [rt.Codings]rt.CodedKernels{" + strings.Join(list, ", ") + "}"
 }

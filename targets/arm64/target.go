@@ -29,9 +29,7 @@ func (target) Emit(want codegen.Wanted) (*codegen.Unit, error) {
 	if want.Bytes {
 		bytes = ", Bytes: " + w.bytes(&decl)
 	}
-	if want.Coded {
-		bytes += w.coded(&decl)
-	}
+	bytes += w.coded(&decl, want.Coded)
 	u.Gemm = fmt.Sprintf("rt.Gemm{Rows: %d, Panels: 1, Columns: rt.ColumnsGo, Lines: rt.LinesGo, Tiles: %s%s}", maxRows, tiles, bytes)
 	for i, k := range want.Rows {
 		name := fmt.Sprintf("row%d__neon", i)

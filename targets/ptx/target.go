@@ -134,6 +134,8 @@ func Module(ks []*loop.Kernel, uses []codegen.Use, dtype string) string {
 	b.WriteString(windowsEntry())
 	b.WriteString(narrowEntry())
 	b.WriteString(unpackEntry())
+	b.WriteString(unpackHalvesEntry("bf16"))
+	b.WriteString(unpackHalvesEntry("f16"))
 	b.WriteString(bytesEntry())
 	b.WriteString(integersEntry())
 	b.WriteString(fillEntry())
