@@ -38,40 +38,44 @@ func layerNorm(c *Context, n *ir.Node) *ir.Patch {
 
 // scaledRoot builds the patch for the RMS norm as x s with s = gamma / sqrt(mean(x x) + eps).
 func scaledRoot(n *ir.Node, x, s *ir.Value) *ir.Patch {
-	if len(x.Shape) == 0 || !ir.SameShape(x.Shape, n.Out[0].Shape) {
-		return nil
-	}
-	last, known := x.Shape[len(x.Shape)-1].Const()
-	if !known {
-		return nil
-	}
-	inside, gamma := factorOf(s, last)
-	eps, variance := plusConst(inside)
+	variance, eps, gamma := factorOf(n, x, s)
 	squares := meanOf(variance)
-	if squares == nil || gamma == nil || !isSquare(squares, x) {
+	if squares == nil || !isSquare(squares, x) {
 		return nil
 	}
 	p := ir.NewPatch(n)
 	return p.Replace(n.Out[0], p.Emit1(op.LayerNorm, op.NormAttr{Eps: float32(eps), RMS: true}, x, gamma))
 }
 
-// factorOf takes gamma / sqrt(inside) apart; gamma is ones if there is none, nil if it is no vector of the size.
-func factorOf(s *ir.Value, size int64) (inside, gamma *ir.Value) {
-	if inside = underRoot(op.Mul, s); inside != nil {
-		return inside, filled(size, 1)
+// factorOf takes s = gamma / sqrt(variance + eps), by which n multiplies x of its own shape, apart; all are nil if it is something else.
+// gamma is ones if there is none.
+func factorOf(n *ir.Node, x, s *ir.Value) (variance *ir.Value, eps float64, gamma *ir.Value) {
+	if len(x.Shape) == 0 || !ir.SameShape(x.Shape, n.Out[0].Shape) {
+		return nil, 0, nil
 	}
-	if mul := by(s, op.Mul); mul != nil {
+	size, known := x.Shape[len(x.Shape)-1].Const()
+	if !known {
+		return nil, 0, nil
+	}
+	inside := underRoot(op.Mul, s)
+	if inside != nil {
+		gamma = filled(size, 1)
+	} else if mul := by(s, op.Mul); mul != nil {
 		for _, o := range operands(mul) {
-			if inside = underRoot(op.Mul, o[0]); inside != nil {
-				return inside, vectorOf(o[1], size)
+			if root := underRoot(op.Mul, o[0]); root != nil && gamma == nil {
+				inside, gamma = root, vectorOf(o[1], size)
 			}
 		}
 	}
-	return nil, nil
+	if gamma == nil {
+		return nil, 0, nil
+	}
+	eps, variance = plusConst(inside)
+	return variance, eps, gamma
 }
 
 // spreadNorm is the norm as x s + (beta - mean(x) s) with s = gamma / sqrt(variance + eps), at the last sum or difference.
-func spreadNorm(c *Context, n *ir.Node) *ir.Patch {
+func spreadNorm(_ *Context, n *ir.Node) *ir.Patch {
 	for _, o := range operands(n) {
 		mul := by(o[0], op.Mul)
 		if mul == nil || n.Op == op.Sub && o[0] != n.In[0] {
@@ -83,7 +87,7 @@ func spreadNorm(c *Context, n *ir.Node) *ir.Patch {
 			if !ok {
 				continue
 			}
-			if p := c.scaledNorm(n, x, s, beta); p != nil {
+			if p := scaledNorm(n, x, s, beta); p != nil {
 				return p
 			}
 		}
@@ -136,22 +140,14 @@ func isMeanTimes(v, x, s *ir.Value, positive bool) bool {
 }
 
 // scaledNorm builds the patch for the norm of x that ends at n, with its factor s = gamma / sqrt(variance + eps) and beta or nil.
-func (c *Context) scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
-	if len(x.Shape) == 0 || !ir.SameShape(x.Shape, n.Out[0].Shape) {
-		return nil
-	}
-	last, known := x.Shape[len(x.Shape)-1].Const()
-	if !known {
-		return nil
-	}
-	inside, gamma := factorOf(s, last)
-	eps, variance := plusConst(inside)
+func scaledNorm(n *ir.Node, x, s, beta *ir.Value) *ir.Patch {
+	variance, eps, gamma := factorOf(n, x, s)
 	if gamma == nil || varianceOf(variance) != x && !isSpread(meanOf(variance), x) {
 		return nil
 	}
 	in := []*ir.Value{x, gamma}
 	if beta != nil {
-		if beta = vectorOf(beta, last); beta == nil {
+		if beta = vectorOf(beta, gamma.Const.Shape[0]); beta == nil {
 			return nil
 		}
 		in = append(in, beta)
