@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +169,10 @@ func TestMutated(t *testing.T) {
 // graph.
 func TestOtherInputs(t *testing.T) { otherInputs(t, "contrib/*/model.onnx", 4) }
 
+// TestOtherInputsOfLoops does so with loops, the nodes in their graphs included, and TestOtherInputsOfExports with other exporters' models.
+func TestOtherInputsOfLoops(t *testing.T)   { otherInputs(t, "loops/*/model.onnx", 4) }
+func TestOtherInputsOfExports(t *testing.T) { otherInputs(t, "exports/*/model.onnx", 1) }
+
 // TestOtherInputsOfCases does so with ONNX's own cases.
 func TestOtherInputsOfCases(t *testing.T) {
 	otherInputs(t, filepath.Join(shared(t, "onnx-backend"), "node/*/model.onnx"), 1)
@@ -194,14 +199,19 @@ func otherInputsOf(t *testing.T, file string, rng *rand.Rand, count int) {
 	if err := m.Unmarshal(data); err != nil {
 		t.Fatal(err)
 	}
-	var others []string
-	for _, x := range m.Graph.Initializer {
+	otherInputsIn(t, file, m, m.Graph, nil, rng, count)
+}
+
+// otherInputsIn does so with the nodes of a graph; around are names of the graphs around it.
+func otherInputsIn(t *testing.T, file string, m *onnxpb.ModelProto, g *onnxpb.GraphProto, around []string, rng *rand.Rand, count int) {
+	others := slices.Clone(around)
+	for _, x := range g.Initializer {
 		others = append(others, x.Name)
 	}
-	for _, x := range m.Graph.Input {
+	for _, x := range g.Input {
 		others = append(others, x.Name)
 	}
-	for _, n := range m.Graph.Node {
+	for _, n := range g.Node {
 		for i, was := range n.Input {
 			list := []string{""}
 			for _, k := range rng.Perm(len(others))[:min(count, len(others))] {
@@ -213,6 +223,12 @@ func otherInputsOf(t *testing.T, file string, rng *rand.Rand, count int) {
 			}
 			n.Input[i] = was
 		}
+		for _, a := range n.Attribute {
+			if a.G != nil {
+				otherInputsIn(t, file, m, a.G, others, rng, count)
+			}
+		}
+		others = append(others, n.Output...)
 	}
 }
 

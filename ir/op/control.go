@@ -84,8 +84,9 @@ type loopState struct {
 	scans [][]*ir.Value // the results of every iteration that are put together
 }
 
-// fewTrips is how many iterations are read one by one even where the loop could stay in the program.
-const fewTrips = 16
+// fewTrips is how many iterations are read one by one even where the loop could stay in the program; nearEnd, how many to find out whether a
+// condition ends it that only depends on numbers that are known.
+const fewTrips, nearEnd = 16, 256
 
 // readLoop reads the body once for every iteration if there are few or the body needs to know them apart, else as a Loop.
 func readLoop(c *ir.Import) error {
@@ -103,14 +104,19 @@ func readLoop(c *ir.Import) error {
 			return nil
 		}
 		start.restore(c.Graph)
-		return unrollLoop(c, body)
+		return unrollLoop(c, body, maxUnrolled)
 	}
 	var unknown *ir.Unsupported
-	if err := unrollLoop(c, body); !errors.As(err, &unknown) {
+	if err := unrollLoop(c, body, nearEnd); !errors.As(err, &unknown) {
 		return err
 	}
 	start.restore(c.Graph)
-	return keepLoop(c, body)
+	kept := keepLoop(c, body)
+	if !errors.As(kept, &unknown) || unknown.Unknown != nil {
+		return kept
+	}
+	start.restore(c.Graph)
+	return unrollLoop(c, body, maxUnrolled)
 }
 
 // keepLoop reads a Loop as one. Where its condition does not surely hold until its iterations are done, it is looked at in each.
@@ -176,9 +182,9 @@ func keepLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
 	return c.Return(append(last, collected...), nil)
 }
 
-func unrollLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
+func unrollLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error), limit int64) error {
 	trips, cond := c.Value(0), c.Value(1)
-	most := int64(maxUnrolled + 1)
+	most := limit + 1
 	if trips != nil {
 		n, ok := constantOf(trips)
 		if !ok {
@@ -198,8 +204,8 @@ func unrollLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error
 		if known && again == 0 {
 			break
 		}
-		if i >= maxUnrolled {
-			return ir.UnknownContents(cond, "a Loop of more than %d iterations, or whose end depends on data", maxUnrolled)
+		if i >= limit {
+			return ir.UnknownContents(cond, "a Loop of more than %d iterations, or whose end depends on data", limit)
 		}
 		if !known && (trips == nil || l.hasScans(c)) {
 			return ir.UnknownContents(cond, "a Loop whose end depends on data")

@@ -162,7 +162,7 @@ func (l *layer) masks() {
 
 // one is entry d of the first axis, without that axis.
 func (l *layer) one(v *ir.Value, d int64) *ir.Value {
-	if v == nil || l.err != nil {
+	if v == nil || !l.hasAxis(v, 0) {
 		return nil
 	}
 	return l.reshape(l.slice(v, 0, sym.Const(d), sym.Const(1)), v.Shape[1:])
