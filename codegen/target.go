@@ -16,6 +16,9 @@ const (
 	WalkStep   = rt.WalkStep
 )
 
+// Codings is how many ways there are to write weights in fewer bits; rt.Coding numbers them.
+const Codings = rt.Codings
+
 // PtrsSize is how far the buffers of two rows that are worked on in turns are apart in rt.Turn, in bytes.
 const PtrsSize = int(unsafe.Sizeof(rt.Ptrs{}))
 
@@ -36,8 +39,8 @@ type Target interface {
 // Wanted are the kernels that a program needs; tile kernels of f32 are always made.
 type Wanted struct {
 	Rows, Walks []*loop.Kernel
-	Bytes       bool             // the tile kernels of rt.Bytes
-	Coded       [rt.Codings]bool // the kernels for a way to write weights
+	Bytes       bool          // the tile kernels of rt.Bytes
+	Coded       [Codings]bool // the kernels for a way to write weights
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.

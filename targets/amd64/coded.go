@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mmc/runtime"
+	"mmc/codegen"
 )
 
 // coding is a way to write weights, as rt.Coding numbers them.
@@ -14,7 +14,7 @@ type coding struct {
 	half bool // f16
 }
 
-var codings = [rt.Codings]coding{{"u4", 4, false}, {"u8", 8, false}, {"bf16", 16, false}, {"f16", 16, true}}
+var codings = [codegen.Codings]coding{{"u4", 4, false}, {"u8", 8, false}, {"bf16", 16, false}, {"f16", 16, true}}
 
 // blocks reports whether the numbers have zeros and scales.
 func (c coding) blocks() bool { return c.bits < 16 }
@@ -274,7 +274,7 @@ func (w *asm) codedHalves(r codedRegs) {
 }
 
 // coded prints the kernels of coded weights that are wanted; it gives the field of rt.Gemm that names them.
-func (w *asm) coded(t target, decl *strings.Builder, wanted [rt.Codings]bool) string {
+func (w *asm) coded(t target, decl *strings.Builder, wanted [codegen.Codings]bool) string {
 	rows, panels := 2, 1
 	if t.wide {
 		rows, panels = 8, 4

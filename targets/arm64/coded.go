@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mmc/runtime"
+	"mmc/codegen"
 )
 
 // unpack prints the kernel that makes f32 of coded weights. Registers: R0 the arguments, R1 from, R2 to, R3 blocks left, R4 the steps of one,
@@ -96,9 +96,9 @@ func (w *asm) unpackHalves(name string, half bool) {
 }
 
 // coded prints the kernels of coded weights that are wanted; it gives the field of rt.Gemm that names them.
-func (w *asm) coded(decl *strings.Builder, wanted [rt.Codings]bool) string {
+func (w *asm) coded(decl *strings.Builder, wanted [codegen.Codings]bool) string {
 	var list []string
-	for i, name := range [rt.Codings]string{"u4", "u8", "bf16", "f16"} {
+	for i, name := range [codegen.Codings]string{"u4", "u8", "bf16", "f16"} {
 		if !wanted[i] {
 			continue
 		}
