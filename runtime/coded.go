@@ -44,11 +44,16 @@ func (c *Coded) size() int {
 // Step is the bytes of a panel of k steps.
 func (c *Coded) Step(k int) int { return CeilDiv(k, c.Block) * c.size() }
 
-// codedDepth is about how many steps of k are made f32 at once: as many as stay in the first-level cache until a few rows are multiplied
-// with them, more for many rows, which would otherwise pause often to add to C.
-const codedDepth = 128
-
-func (c *Coded) depth(runs int) int { return max(1, codedDepth*min(runs, 2)/c.Block) * c.Block }
+// depth is how many steps of k are made f32 at once: as many as stay in the first-level cache until a few rows are multiplied with them, more
+// for many rows, which would otherwise pause often to add to C.
+func (c *Coded) depth(runs int) int {
+	const few = 128
+	most := 8
+	if c.Bits == 16 {
+		most = 2 // of which tiles prefetch the next ones
+	}
+	return max(1, few*min(runs, most)/c.Block) * c.Block
+}
 
 // Unpack is one call of a kernel that makes f32 of blocks of a panel that follow each other. The kernels read the fields at these offsets.
 type Unpack struct {
@@ -56,13 +61,23 @@ type Unpack struct {
 	To     Ptr // 8: sixteen f32 for each step of k
 	Blocks int // 16
 	Rows   int // 24: steps of a block, an even number
+	Ahead  int // 32: how many bytes further on what will be read next begins; kernels may prefetch it
 }
 
-// unpacked makes f32 of np panels from p on, from step k on, for a tile.
-func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
+// unpacked makes f32 of np panels from p on, from step k on, for a tile. It gives the bytes of a step of the panels to come if the tile is to
+// prefetch these, which must lie as far apart as those it multiplies with; else 0, and the kernel does.
+func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) (line int) {
 	c := t.Coded
 	w.unpack.Blocks, w.unpack.Rows = CeilDiv(u.K, c.Block), c.Block
 	u.BStep = w.unpack.Blocks * c.Block * Lanes * 4
+	switch {
+	case c.Bits == 16 && u.BStep <= t.BStep:
+		u.BStep, line, w.unpack.Ahead = t.BStep, Lanes*2, 0
+	case k+u.K < t.K:
+		w.unpack.Ahead = w.unpack.Blocks * c.size()
+	default:
+		w.unpack.Ahead = np*t.BStep - k/c.Block*c.size() // the next panels
+	}
 	u.B = Ptr(unsafe.SliceData(w.floats(np * u.BStep / 4)))
 	kernel := g.Coded[c.Coding()].Unpack
 	for i := range np {
@@ -70,6 +85,7 @@ func (g *Gemm) unpacked(w *worker, t, u *Tile, k, p, np int) {
 		w.unpack.To = At(u.B, i*u.BStep)
 		callUnpack(kernel, &w.unpack)
 	}
+	return line
 }
 
 // few is the tile kernels for rows that are so few that they do not want their weights unpacked; nil if there are none.

@@ -102,22 +102,23 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 		for p, np := p0, 0; p < p1; p += np {
 			np = g.group(p1 - p)
 			u := t.part(w, k, min(kc, t.K-k), p, np, n)
-			ahead := uintptr(0)
+			line, ahead := Lanes*4, uintptr(0)
 			if t.Coded != nil {
-				g.unpacked(w, t, u, k, p, np)
-				ahead = uintptr(u.B)
+				line = g.unpacked(w, t, u, k, p, np)
 			} else {
-				u.B = At(t.B, p*t.BStep+k*Lanes*4)
-				ahead = t.after(p0, p+np, p1, k, kc)
+				u.B = At(t.B, p*t.BStep+k*line)
 			}
-			u.Pace = pace(len(runs))
+			if line > 0 {
+				ahead = t.after(p0, p+np, p1, k, kc, line)
+			}
+			u.Pace = pace(len(runs), line)
 			c, res := u.C, u.Res
 			for i, r := range runs {
 				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+k*4), At(c, r.c), r.n
 				if res != nil {
 					u.Res = At(res, r.res)
 				}
-				u.Next = ahead + uintptr(u.K*i/len(runs)*Lanes*4)
+				u.Next = ahead + uintptr(u.K*i/len(runs)*line)
 				callTile(g.Tiles[r.n][np], u)
 			}
 		}
@@ -173,20 +174,20 @@ func (g *Gemm) group(left int) int {
 }
 
 // after is where the panels begin that are read after those before p: with the same steps of k, with the next ones or, at the end, by the
-// next task. Not a pointer: it may lie outside the matrix, where the collector must not look.
-func (t *Tile) after(p0, p, p1, k, depth int) uintptr {
+// next task; line is the bytes of a step. Not a pointer: it may lie outside the matrix, where the collector must not look.
+func (t *Tile) after(p0, p, p1, k, depth, line int) uintptr {
 	switch last := k+depth >= t.K; {
 	case p >= p1 && last:
 		k = 0
 	case p >= p1:
 		p, k = p0, k+depth
 	}
-	return uintptr(t.B) + uintptr(p*t.BStep+k*Lanes*4)
+	return uintptr(t.B) + uintptr(p*t.BStep+k*line)
 }
 
-// pace is how many bytes of each panel to come a call prefetches every four steps of k, so that as many calls as there are blocks of
-// rows bring in all of it evenly: in a burst, or twice, it costs more than it saves.
-func pace(calls int) int { return min(CeilDiv(4*Lanes*4, max(1, calls)), 128) }
+// pace is how many bytes of each panel to come, which has so many for each step, a call prefetches every four steps of k, so that as many calls
+// as there are blocks of rows bring in all of it evenly: in a burst, or twice, it costs more than it saves.
+func pace(calls, line int) int { return min(CeilDiv(4*line, max(1, calls)), 128) }
 
 func b2i(b bool) int {
 	if b {

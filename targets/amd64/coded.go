@@ -34,13 +34,13 @@ func (c coding) load() string {
 func (c coding) bytes() int { return max(1, c.bits/8) }
 
 // unpack prints the kernel that makes f32 of coded weights. Registers: DI the arguments, R8 from, R9 to, R10 blocks left, R11 the steps of
-// one, CX those left of it; Z0 zeros, Z1 scales, Z2 to Z3 the numbers of two steps, Z4 what keeps four bits; AVX2 has the second half
+// one, CX those left of it, DX how far ahead to prefetch; Z0 zeros, Z1 scales, Z2 to Z3 the numbers of two steps, Z4 what keeps four bits; AVX2 has the second half
 // of each eight registers behind.
 func (w *asm) unpack(t target, name string, c coding) {
 	w.text("// %s makes f32 of weights of %s.\n// Requires: %s\n", name, c.name, map[bool]string{true: "AVX512F", false: "AVX2, F16C"}[t.wide])
 	w.text("//\tfor b in blocks, r in rows { to[b,r,0:16] = %s }\n//\n// func %s(u *rt.Unpack)\n", c.meaning("from[b,r,0:16]"), name)
 	w.text("TEXT ·%s(SB), NOSPLIT, $0-8\n", name)
-	for _, l := range [][2]string{{"u+0(FP)", "DI"}, {"0(DI)", "R8"}, {"8(DI)", "R9"}, {"16(DI)", "R10"}, {"24(DI)", "R11"}} {
+	for _, l := range [][2]string{{"u+0(FP)", "DI"}, {"0(DI)", "R8"}, {"8(DI)", "R9"}, {"16(DI)", "R10"}, {"24(DI)", "R11"}, {"32(DI)", "DX"}} {
 		w.i("MOVQ", l[0], l[1])
 	}
 	v := vectors{w, t.wide}
@@ -74,6 +74,7 @@ func (w *asm) unpack(t target, name string, c coding) {
 			w.i("VMOVUPS", reg(2+s), fmt.Sprintf("%d(R9)", s*64+half*32))
 		}
 	})
+	w.i("PREFETCHT1", "(R8)(DX*1)")
 	w.i("ADDQ", fmt.Sprintf("$%d", 16*c.bytes()), "R8")
 	w.i("ADDQ", fmt.Sprintf("$%d", steps*64), "R9")
 	w.i("SUBQ", fmt.Sprintf("$%d", steps), "CX")
