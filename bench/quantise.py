@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Makes an int8 model of a model with ONNX Runtime's quantiser, for families.py.
+"""Makes a quantised model of a model with ONNX Runtime's quantisers, for families.py.
 
-usage: quantise.py dynamic|QDQ|QOperator DIR OUT
+usage: quantise.py dynamic|QDQ|QOperator|4x32|4x128z|8x32|… DIR OUT
 DIR holds model.onnx and data sets; OUT gets the quantised model and the same data sets, whose outputs are then those of the float model.
 QDQ and QOperator are calibrated on seeded random inputs and have a scale for each output channel where the format allows it; weights are i8,
-activations u8.
-needs: pip install onnxruntime onnx numpy
+activations u8. 4x32 is MatMulNBits: weights of 4 bits in blocks of 32, with z zero points too.
+needs: pip install onnxruntime onnx onnx_ir numpy
 """
 import os, shutil, sys
 import numpy as np
+import onnx
 import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
 SAMPLES = 2
 
@@ -31,12 +33,21 @@ class Random(CalibrationDataReader):
         return feed
 
 
+def few_bits(model, to, bits, block, symmetric):
+    config = DefaultWeightOnlyQuantConfig(block_size=int(block), is_symmetric=symmetric, accuracy_level=0, bits=int(bits))
+    quantizer = MatMulNBitsQuantizer(onnx.load(model), algo_config=config)
+    quantizer.process()
+    quantizer.model.save_model_to_file(to, True)
+
+
 def main():
     kind, src, out = sys.argv[1:4]
     model, to = os.path.join(src, "model.onnx"), os.path.join(out, "model.onnx")
     os.makedirs(out, exist_ok=True)
     if kind == "dynamic":
         quantize_dynamic(model, to, weight_type=QuantType.QInt8)
+    elif "x" in kind:
+        few_bits(model, to, *kind.rstrip("z").split("x"), symmetric=not kind.endswith("z"))
     else:
         quantize_static(model, to, Random(model), quant_format=QuantFormat[kind], per_channel=True, weight_type=QuantType.QInt8,
                         activation_type=QuantType.QUInt8)
