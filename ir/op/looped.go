@@ -193,7 +193,7 @@ func (l *looped) run(first *ir.Value, again func(out []*ir.Value) *ir.Value) (la
 			return nil, nil, ir.NotSupported("a loop whose number of iterations is not known, with sizes that change")
 		}
 	}
-	if err := l.steady(nodes); err != nil {
+	if err := errors.Join(l.steady(nodes), sameShapes(b.args, b.out)); err != nil {
 		return nil, nil, err
 	}
 	b.attr.Body = &ir.Graph{Inputs: b.in, Outputs: append(b.out, out[l.skip+len(vars):]...), Nodes: nodes, Words: l.c.Graph.Words, Hints: l.c.Graph.Hints}
@@ -273,6 +273,23 @@ func (l *looped) hoisted(nodes []*ir.Node, states []*ir.Value) []*ir.Node {
 		}
 	}
 	return rest
+}
+
+// sameShapes refuses states of which an axis is a number first and then a symbol, or the other way around: one of size 1 that an iteration
+// broadcasts, most likely, rather than a symbol that is that number.
+func sameShapes(first, next []*ir.Value) error {
+	for k, v := range next {
+		for i, d := range v.Shape {
+			if i >= len(first[k].Shape) || d == first[k].Shape[i] {
+				continue
+			}
+			_, fixed := d.Const()
+			if _, was := first[k].Shape[i].Const(); fixed || was {
+				return ir.NotSupported("a loop whose number of iterations is not known, with a value of shape %v that becomes %v", first[k].Shape, v.Shape)
+			}
+		}
+	}
+	return nil
 }
 
 // notInName cuts texts into the symbols in them.
