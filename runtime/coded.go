@@ -16,10 +16,15 @@ const Codings = 4
 
 // Coding is 0 for 4 bits, 1 for 8, 2 for upper halves and 3 for f16.
 func (c *Coded) Coding() int {
-	if c.Half {
+	switch {
+	case c.Half:
 		return 3
+	case c.Bits == 16:
+		return 2
+	case c.Bits == 8:
+		return 1
 	}
-	return map[int]int{4: 0, 8: 1, 16: 2}[c.Bits]
+	return 0
 }
 
 // CodedKernels are those for one way to write weights: what makes f32 of blocks, and tile kernels for few rows, up to their Rows, that multiply
