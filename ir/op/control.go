@@ -133,6 +133,15 @@ func keepLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
 	if first == nil {
 		first = ir.ConstValue("", boolTensor(true))
 	}
+	goes, known := constantOf(first)
+	counted := count == nil && known && goes != 0 // only the condition may end it before its iterations are done
+	b := &builder{c: c}
+	if first = b.reshape(first, nil); count != nil {
+		first = b.do(And, nil, first, b.do(Less, nil, ir.Scalar(loop.I64, 0), b.cast(b.reshape(count, nil), loop.I64)))
+	}
+	if b.err != nil {
+		return b.err
+	}
 	l, err := newLooped(c, most, vars)
 	if err != nil {
 		return err
@@ -145,37 +154,23 @@ func keepLoop(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error)) error {
 	if err := l.look(); err != nil {
 		return err
 	}
-	again := func(out []*ir.Value) *ir.Value {
-		cond := l.reshape(out[0], nil)
-		if count != nil {
-			cond = l.do(And, nil, cond, l.do(Less, nil, l.integers(number, []sym.Dim{l.i.Add(sym.Const(1))}), l.cast(l.reshape(count, nil), loop.I64)))
+	last, collected, err := l.run(first, func(out []*ir.Value) *ir.Value {
+		if counted && goesOn(out[0], l.trips.Sub(l.i).Sub(sym.Const(1))) {
+			return nil
 		}
-		return cond
-	}
-	if count == nil {
-		// The condition is looked at where reading the body shows that it may end the loop early.
-		if c, ok := constantOf(first); ok && c != 0 {
-			if surely, err := l.surelyGoesOn(); err != nil {
-				return err
-			} else if surely {
-				again = nil
-			}
-		}
-	}
-	if again != nil {
 		if c.NumOut > len(vars) {
 			unknown := c.Value(1)
 			if count != nil {
 				unknown = count
 			}
-			return ir.UnknownContents(unknown, "a Loop that collects results and whose end depends on data")
+			return l.fail(ir.UnknownContents(unknown, "a Loop that collects results and whose end depends on data"))
 		}
-		if first = l.reshape(first, nil); count != nil {
-			first = l.do(And, nil, first, l.do(Less, nil, ir.Scalar(loop.I64, 0), l.cast(l.reshape(count, nil), loop.I64)))
+		cond := l.reshape(out[0], nil)
+		if count != nil {
+			cond = l.do(And, nil, cond, l.do(Less, nil, l.integers(number, []sym.Dim{l.i.Add(sym.Const(1))}), l.cast(l.reshape(count, nil), loop.I64)))
 		}
-		l.start = markOf(c.Graph)
-	}
-	last, collected, err := l.run(first, again)
+		return cond
+	})
 	if err != nil {
 		return err
 	}
@@ -379,7 +374,7 @@ func keepScan(c *ir.Import, body func([]*ir.Value) ([]*ir.Value, error), scanned
 	if err := l.look(); err != nil {
 		return err
 	}
-	last, collected, err := l.run(nil, nil)
+	last, collected, err := l.run(nil, func([]*ir.Value) *ir.Value { return nil })
 	if err != nil {
 		return err
 	}

@@ -145,16 +145,6 @@ func (l *looped) look() error {
 	return nil
 }
 
-// surelyGoesOn reads the body to see whether the condition that is its first result holds until the iterations are done.
-func (l *looped) surelyGoesOn() (bool, error) {
-	out, err := l.read(l.inside())
-	l.start.restore(l.c.Graph)
-	if err != nil {
-		return false, err
-	}
-	return goesOn(out[0], l.trips.Sub(l.i).Sub(sym.Const(1))), l.err
-}
-
 // inside are what the body reads for the values that it passes on: itself for what stays, numbers for what grows, new values for the others.
 func (l *looped) inside() []*ir.Value {
 	vars := make([]*ir.Value, len(l.vars))
@@ -171,17 +161,17 @@ func (l *looped) inside() []*ir.Value {
 	return vars
 }
 
-// run, after look, reads the body as the graph of a Loop, and gives what vars are at the end and what was collected. again, if not nil, is made of the
-// body's results in the body: a condition for the next iteration, and first the one for the first.
+// run, after look, reads the body as the graph of a Loop, and gives what vars are at the end and what was collected. again makes of the body's
+// results, in the body, a condition for the next iteration, and first is the one for the first; nil if nothing ends the loop early.
 func (l *looped) run(first *ir.Value, again func(out []*ir.Value) *ir.Value) (last, collected []*ir.Value, err error) {
 	vars := l.inside()
 	out, err := l.read(vars)
 	if err != nil {
 		return nil, nil, err
 	}
-	var cond *ir.Value
-	if again != nil {
-		cond = again(out)
+	cond := again(out)
+	if l.err != nil {
+		return nil, nil, l.err
 	}
 	b := l.states(vars, out, first, cond)
 	nodes := l.hoisted(l.taken(), b.in)
