@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"math"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -20,26 +19,18 @@ func readFlexAttention(c *ir.Import) error {
 	if len(q.Shape) != 4 || len(k.Shape) != 4 || len(v.Shape) != 4 {
 		return fmt.Errorf("operands of shapes %v, %v, %v, want four axes each", q.Shape, k.Shape, v.Shape)
 	}
-	stored, inner := q.Elem, loop.F32
+	stored, wide := q.Elem, loop.F32
 	if stored == loop.F64 {
-		inner = loop.F64
+		wide = loop.F64
 	}
+	inner := wide
 	if p := c.Int("softmax_precision", 0); p != 0 {
 		var err error
 		if inner, err = ir.ElemFromONNX(p); err != nil {
 			return err
 		}
 	}
-	scale := float64(c.Float("scale", 0))
-	if d, known := q.Shape[3].Const(); scale == 0 && !known {
-		return ir.NotSupported("FlexAttention over heads of size %v", q.Shape[3])
-	} else if scale == 0 {
-		scale = 1 / math.Sqrt(float64(d))
-	}
-	wide := loop.F32
-	if stored == loop.F64 {
-		wide = loop.F64
-	}
+	scale := b.headScale("FlexAttention", float64(c.Float("scale", 0)), q.Shape[3])
 	q, k, v = b.cast(q, wide), b.cast(b.grouped(k, q), wide), b.cast(b.grouped(v, q), wide)
 	s := b.mul(b.do(MatMul, nil, q, b.transpose(k, 0, 1, 3, 2)), b.like(q, scale))
 	s = b.modified("score_mod", b.cast(s, inner))

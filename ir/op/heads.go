@@ -23,6 +23,18 @@ type attend struct {
 	scores        int64     // which scores are wanted too: -1 none, 0 products, 1 capped, 2 with the mask, 3 probabilities
 }
 
+// headScale is what the scores of heads of a size are multiplied with: scale, or 1/sqrt(size) if that is 0.
+func (b *builder) headScale(what string, scale float64, size sym.Dim) float64 {
+	if scale != 0 {
+		return scale
+	}
+	d, known := size.Const()
+	if !known {
+		b.fail(ir.NotSupported("%s over heads of size %v", what, size))
+	}
+	return 1 / math.Sqrt(float64(d))
+}
+
 // attend emits the attention and, if wanted, its scores; the plain form is one operator.
 func (b *builder) attend(a attend) (y, scores *ir.Value) {
 	if b.err != nil {
@@ -32,13 +44,9 @@ func (b *builder) attend(a attend) (y, scores *ir.Value) {
 	if b.err != nil {
 		return nil, nil
 	}
-	d, known := q.Shape[3].Const()
-	if a.scale == 0 && !known {
-		b.err = ir.NotSupported("attention over heads of size %v", q.Shape[3])
+	a.scale = float32(b.headScale("attention", float64(a.scale), q.Shape[3]))
+	if b.err != nil {
 		return nil, nil
-	}
-	if a.scale == 0 {
-		a.scale = float32(1 / math.Sqrt(float64(d)))
 	}
 	mask := b.mask(a, q.Shape[2], k.Shape[2])
 	if a.sink != nil {

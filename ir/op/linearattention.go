@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"math"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -78,16 +77,12 @@ func readLinearAttention(c *ir.Import) error {
 	}
 	d, dividedK := k.Shape[2].Div(sym.Const(kv))
 	e, dividedV := v.Shape[2].Div(sym.Const(kv))
-	size, known := d.Const()
 	if !dividedK || !dividedV {
 		return fmt.Errorf("%d heads do not divide %v and %v", kv, k.Shape[2], v.Shape[2])
 	}
-	scale := c.Float("scale", 0)
-	if scale == 0 && !known {
-		return ir.NotSupported("LinearAttention over heads of size %v", d)
-	}
-	if scale == 0 {
-		scale = float32(1 / math.Sqrt(float64(size)))
+	scale := float32(b.headScale("LinearAttention", float64(c.Float("scale", 0)), d))
+	if b.err != nil {
+		return b.err
 	}
 	state, stored := c.Value(3), q.Elem
 	if state == nil {
