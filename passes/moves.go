@@ -1,7 +1,6 @@
 package passes
 
 import (
-	"bytes"
 	"slices"
 
 	"mmc/ir"
@@ -78,7 +77,7 @@ func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.
 			in[i] = x.Const
 			continue
 		}
-		if v.Def.Op == op.Concat && isZeros(x) {
+		if v.Def.Op == op.Concat && op.AllZeros(x) {
 			if in[i] = numbered(x, b, func(int) int32 { return -1 }); in[i] == nil {
 				return nil
 			}
@@ -92,14 +91,6 @@ func places(v, src *ir.Value, b sym.Binding, memo map[*ir.Value]*ir.Tensor) *ir.
 		}
 	}
 	return computed(v, b, in, memo)
-}
-
-// isZeros reports whether a value is what an image is padded with.
-func isZeros(v *ir.Value) bool {
-	if v.Def != nil && (v.Def.Op == op.Expand || v.Def.Op == op.Reshape) {
-		return isZeros(v.Def.In[0])
-	}
-	return v.Const != nil && v.Const.Elem == loop.F32 && len(bytes.Trim(v.Const.Data, "\x00")) == 0
 }
 
 // numbered is a number for each element of a value, nil if they are too many: its place, or -1 for what is around an image.
@@ -142,7 +133,7 @@ func rootOf(v *ir.Value) *ir.Value {
 	}
 	var root *ir.Value
 	for i, x := range v.Def.In {
-		if x.Const != nil && v.Def.Op == op.Gather && i == 1 || v.Def.Op == op.Concat && isZeros(x) {
+		if x.Const != nil && v.Def.Op == op.Gather && i == 1 || v.Def.Op == op.Concat && op.AllZeros(x) {
 			continue
 		}
 		r := rootOf(x)

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"bytes"
 	"maps"
 
 	"mmc/ir"
@@ -47,11 +48,16 @@ func withoutPadding(c *ir.Import, x *ir.Value) (*ir.Import, *ir.Value) {
 			return c, x
 		}
 	}
+	return withPads(c, pads), v
+}
+
+// withPads is the node with those pads, instead of what its attributes say of them.
+func withPads(c *ir.Import, pads []int64) *ir.Import {
 	padded := *c
 	padded.Attrs = maps.Clone(c.Attrs)
 	padded.Attrs["pads"] = ir.Attribute{Ints: pads}
 	delete(padded.Attrs, "auto_pad")
-	return &padded, v
+	return &padded
 }
 
 func identityPerm(rank int) []int64 { return swapped(rank, 0, 0) }
@@ -75,9 +81,9 @@ func zerosAround(v *ir.Value) (inner *ir.Value, axis int, before, after int64) {
 	for _, part := range v.Def.In {
 		n, known := part.Shape[axis].Const()
 		switch {
-		case !zeros(part) && inner == nil:
+		case !AllZeros(part) && inner == nil:
 			inner = part
-		case !zeros(part) || !known:
+		case !AllZeros(part) || !known:
 			return nil, -1, 0, 0
 		case inner == nil:
 			before += n
@@ -88,18 +94,10 @@ func zerosAround(v *ir.Value) (inner *ir.Value, axis int, before, after int64) {
 	return inner, axis, before, after
 }
 
-// zeros reports whether a value is +0 everywhere.
-func zeros(v *ir.Value) bool {
+// AllZeros reports whether a value is known to be an f32 of +0 everywhere, as what images are padded with is.
+func AllZeros(v *ir.Value) bool {
 	if v.Def != nil && (v.Def.Op == Expand || v.Def.Op == Reshape) {
-		return zeros(v.Def.In[0])
+		return AllZeros(v.Def.In[0])
 	}
-	if v.Const == nil || v.Const.Elem != loop.F32 {
-		return false
-	}
-	for _, b := range v.Const.Data {
-		if b != 0 {
-			return false
-		}
-	}
-	return true
+	return v.Const != nil && v.Const.Elem == loop.F32 && len(bytes.Trim(v.Const.Data, "\x00")) == 0
 }

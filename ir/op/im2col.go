@@ -3,7 +3,6 @@ package op
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"mmc/ir"
@@ -268,21 +267,16 @@ func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Im
 			first[i], second[i] = second[i], first[i]
 		}
 	}
-	inner := *c
-	inner.Attrs = maps.Clone(c.Attrs)
-	delete(inner.Attrs, "auto_pad")
 	pads := ir.ConstShape(append(slices.Clone(first), second...))
 	if !slices.Contains(pads, -1) {
-		inner.Attrs["pads"] = ir.Attribute{Ints: pads}
-		return &inner, x, nil
+		return withPads(c, pads), x, nil
 	}
-	delete(inner.Attrs, "pads")
 	b := &builder{c: c}
 	p := padding{b, "constant", b.like(x, fill)}
 	for i := range r {
 		x = p.around(x, i+2, first[i], second[i])
 	}
-	return &inner, x, b.err
+	return withPads(c, make([]int64, 2*r)), x, b.err
 }
 
 // listed is number i of an attribute, 1 by default.
