@@ -122,17 +122,6 @@ func RuntimeFiles(dir string) ([]File, error) {
 	return files, err
 }
 
-func (p *Plan) wanted() Wanted {
-	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" || c.Method == "ByteMatMul" })
-	var coded [rt.Codings]bool
-	for _, c := range p.Consts {
-		if c.Pack == CodedPanels {
-			coded[c.Form.Coding()] = true
-		}
-	}
-	return Wanted{p.Kernels, p.Walks, bytes, coded}
-}
-
 func kernelFiles(p *Plan, targets []Target, o Options) ([]File, error) {
 	var files []File
 	byArch := map[string][]string{}

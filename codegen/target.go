@@ -1,6 +1,8 @@
 package codegen
 
 import (
+	"slices"
+	"strings"
 	"unsafe"
 
 	"mmc/ir/loop"
@@ -41,6 +43,26 @@ type Wanted struct {
 	Rows, Walks []*loop.Kernel
 	Bytes       bool          // the tile kernels of rt.Bytes
 	Coded       [Codings]bool // the kernels for a way to write weights
+}
+
+func (p *Plan) wanted() Wanted {
+	bytes := slices.ContainsFunc(p.Calls, func(c Call) bool { return c.Method == "Bytes" || c.Method == "ByteConv" || c.Method == "ByteMatMul" })
+	var coded [Codings]bool
+	for _, c := range p.Consts {
+		if c.Pack == CodedPanels {
+			coded[c.Form.Coding()] = true
+		}
+	}
+	return Wanted{p.Kernels, p.Walks, bytes, coded}
+}
+
+// CodedField is the field of rt.Gemm that says which kernels of coded weights there are, after others; list has an entry of rt.CodedKernels for
+// each way that is wanted.
+func CodedField(list []string) string {
+	if list == nil {
+		return ""
+	}
+	return ", Coded: [rt.Codings]rt.CodedKernels{" + strings.Join(list, ", ") + "}"
 }
 
 // Unit is what a target gives: files and the Go expressions that name its kernels.

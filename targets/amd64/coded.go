@@ -293,8 +293,5 @@ func (w *asm) coded(t target, decl *strings.Builder, wanted [codegen.Codings]boo
 		tiles := tileTable(decl, rows, room, "tile_coded_"+c.name, t.suffix, func(name string, r, p int) { w.codedTile(t, name, r, p, c) })
 		list = append(list, fmt.Sprintf("%d: {Unpack: %s, Few: &rt.Gemm{Rows: %d, Panels: %d, Tiles: %s}}", i, name, rows, panels, tiles))
 	}
-	if list == nil {
-		return ""
-	}
-	return ", Coded: [rt.Codings]rt.CodedKernels{" + strings.Join(list, ", ") + "}"
+	return codegen.CodedField(list)
 }

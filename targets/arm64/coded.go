@@ -111,8 +111,5 @@ func (w *asm) coded(decl *strings.Builder, wanted [codegen.Codings]bool) string 
 		fmt.Fprintf(decl, "//go:noescape\nfunc %s(u *rt.Unpack)\n\n", name)
 		list = append(list, fmt.Sprintf("%d: {Unpack: %s}", i, name))
 	}
-	if list == nil {
-		return ""
-	}
-	return ", Coded: [rt.Codings]rt.CodedKernels{" + strings.Join(list, ", ") + "}"
+	return codegen.CodedField(list)
 }
