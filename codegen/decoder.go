@@ -17,6 +17,7 @@ type decoding struct {
 	most                         int64
 	total                        sym.Dim            // of caches that can stay in place: their length after a step
 	inPlace                      map[*ir.Value]bool // the outputs that can
+	ragged                       bool               // rows are written at places of each sequence's own
 }
 
 // findDecoding finds out from shapes and uses whether the graph is a decoder, and which port is what; nil if it is none. Token ids are
@@ -57,6 +58,11 @@ func findDecoding(g *ir.Graph) *decoding {
 		}
 	}
 	d.most = d.mostTokens(g, ids)
+	d.ragged = len(d.present) > 0
+	for _, k := range d.present {
+		n := g.Outputs[k].Def
+		d.ragged = d.ragged && n != nil && writesRows(n)
+	}
 	return d
 }
 
@@ -162,8 +168,8 @@ func (d *decoding) mostTokens(g *ir.Graph, ids *ir.Value) int64 {
 // room stands in strides for the length that caches have room for: s.Room in the emitted program.
 var room = sym.Sym("room")
 
-// keepCaches finds out whether the caches can stay in place: whether every one is its input with new rows behind, all of one length, and
-// nobody but attention, which takes strides, reads them. Their rows then have the strides of a longer cache.
+// keepCaches finds out whether the caches can stay in place: whether every one is its input with new rows behind, or with room behind and new
+// rows at places of their own, all of one length, and nobody but attention, which takes strides, reads them. Their rows then have the strides of a longer cache.
 func (l *lowering) keepCaches() {
 	d := l.p.decoding
 	if d == nil || len(d.past) == 0 {
@@ -174,6 +180,9 @@ func (l *lowering) keepCaches() {
 	for k, i := range d.past {
 		in, out := l.g.Inputs[i], l.g.Outputs[d.present[k]]
 		n := out.Def
+		if n != nil && writesRows(n) && len(l.users[n.In[0]]) == 1 {
+			n = n.In[0].Def
+		}
 		grown := n != nil && n.Op == op.Concat && n.Attr.(op.ConcatAttr).Axis == int64(d.axis) && len(n.In) == 2 && n.In[0] == in
 		if !grown || len(l.users[in]) != 1 || l.outputs[in] || out.Shape[d.axis] != total || keep[out] || !l.strided(out) {
 			return
@@ -221,6 +230,9 @@ func (d *decoding) source(outputs []Mem) string {
 			slots = append(slots, outputs[k].Index)
 		}
 		s += ", Slots: " + list(slots)
+	}
+	if d.ragged {
+		s += ", Ragged: true"
 	}
 	if d.most > 0 {
 		s += fmt.Sprintf(", Most: %d", d.most)

@@ -133,6 +133,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		l.lowerElem(n)
 	case n.Op.Row != nil:
 		l.lowerRow(n)
+	case writesRows(n):
+		l.lowerTensorScatter(n)
 	case n.Op.Plain != nil:
 		l.lowerPlain(n)
 	case n.Op == op.Linear:
@@ -310,17 +312,15 @@ func (l *lowering) emitMove(v *ir.Value, from, to view) { l.emitCopy("Move", v, 
 
 // emitCopy emits a Move or, for what decoders leave in place, a Carry.
 func (l *lowering) emitCopy(method string, v *ir.Value, from, to view) {
-	size := v.Elem.Size()
 	shape, vs := trim(v.Shape, []view{from, to})
-	c := Call{Method: method, Type: "rt.Move", Kind: strings.ToLower(method)}
-	c.arg("Rank", num(len(shape)))
-	c.arg("Size", num(int(size)))
-	c.arg("Dims", ints(shape))
-	c.arg("From", mem(vs[0].mem))
-	c.arg("SF", ints(bytesOf(vs[0].strides, size)))
-	c.arg("To", mem(vs[1].mem))
-	c.arg("ST", ints(bytesOf(vs[1].strides, size)))
-	l.emit(c)
+	m := moveExpr(shape, v.Elem.Size(), vs[0], vs[1])
+	l.emit(Call{Method: method, Type: m.Type, Kind: strings.ToLower(method), Args: m.List})
+}
+
+// moveExpr is the rt.Move of elements of so many bytes.
+func moveExpr(shape []sym.Dim, size int64, from, to view) Expr {
+	return Expr{Type: "rt.Move", List: []Field{{"Rank", num(len(shape))}, {"Size", num(int(size))}, {"Dims", ints(shape)},
+		{"From", mem(from.mem)}, {"SF", ints(bytesOf(from.strides, size))}, {"To", mem(to.mem)}, {"ST", ints(bytesOf(to.strides, size))}}}
 }
 
 func (l *lowering) lowerRow(n *ir.Node) {

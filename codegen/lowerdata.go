@@ -55,13 +55,54 @@ func (l *lowering) lowerConcat(n *ir.Node) {
 	for i, part := range l.parts(n) {
 		v := n.In[i]
 		switch from := l.view(v); {
-		case i == 0 && l.cache(out):
+		case i == 0 && (l.cache(out) || l.cache(l.overwritten(out))):
 			l.emitCopy("Carry", v, from, part)
 		case l.cache(out) && l.putByAttention(out, from, part):
 		case !from.is(part):
 			l.emitMove(v, from, part)
 		}
 	}
+}
+
+// writesRows reports whether a node writes rows into a cache, from a place of each batch entry's own on, and never around its end.
+func writesRows(n *ir.Node) bool {
+	return n.Op == op.TensorScatter && len(n.In) == 3 && n.Attr.(op.PlainAttr).Ints.List()[1] == 0
+}
+
+// overwritten is the cache with the rows that are written into it, if that is all that v is for; nil if not.
+func (l *lowering) overwritten(v *ir.Value) *ir.Value {
+	if u := l.onlyReader(v); u != nil && writesRows(u) && u.In[0] == v {
+		return u.Out[0]
+	}
+	return nil
+}
+
+// scattered is where a cache is whose rows are written into it: where it is made, if for that alone.
+func (l *lowering) scattered(v *ir.Value) view {
+	if w, ok := l.views[v]; ok {
+		return w
+	}
+	if l.cache(v) {
+		return l.defineCache(v)
+	}
+	return contiguous(l.define(v), v.Shape)
+}
+
+func (l *lowering) lowerTensorScatter(n *ir.Node) {
+	cache, fresh, start := n.In[0], n.In[1], n.In[2]
+	to, from := l.scattered(n.Out[0]), l.view(fresh)
+	if old := l.view(cache); !old.is(to) {
+		l.emitMove(cache, old, to)
+	}
+	axis, size := n.Attr.(op.PlainAttr).Ints.List()[0], cache.Elem.Size()
+	c := Call{Method: "Put", Type: "rt.Put", Kind: n.Op.Name}
+	c.arg("Rows", moveExpr(fresh.Shape, size, from, to))
+	c.arg("Start", mem(l.buffer(start)))
+	c.arg("Wide", text(fmt.Sprint(start.Elem == loop.I64)))
+	c.arg("Step", dim(to.strides[axis].Mul(sym.Const(size))))
+	c.arg("Count", dim(fresh.Shape[axis]))
+	c.arg("Size", dim(cache.Shape[axis]))
+	l.emit(c)
 }
 
 func (l *lowering) lowerGatherElements(n *ir.Node) {

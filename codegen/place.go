@@ -26,6 +26,11 @@ func (l *lowering) wanted(v *ir.Value) (view, bool) {
 	switch u.Op {
 	case op.Concat:
 		return l.partOf(u, v)
+	case op.TensorScatter:
+		if l.overwritten(v) == nil {
+			return view{}, false
+		}
+		return l.scattered(u.Out[0]), true
 	case op.Reshape:
 		w, ok := l.wanted(u.Out[0])
 		if !ok {

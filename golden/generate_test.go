@@ -157,18 +157,29 @@ func TestNoDecoder(t *testing.T) {
 
 // TestDecoderInPlace runs the tests of testdata/decoder in the module of a decoder with grouped heads and one of an older exporter.
 func TestDecoderInPlace(t *testing.T) {
-	test, err := os.ReadFile("testdata/decoder/decoder_test.go.txt")
+	for _, name := range []string{"tiny-llama", "tiny-mixtral-dynamo"} {
+		testModule(t, filepath.Join(shared(t, "models"), name), "testdata/decoder/decoder_test.go.txt")
+	}
+}
+
+// TestDecoderRagged does so in that of a decoder which writes each sequence's rows at a place of its own.
+func TestDecoderRagged(t *testing.T) {
+	testModule(t, "contrib/decoder/model.onnx", "testdata/decoder/ragged_test.go.txt")
+}
+
+// testModule runs a file of tests in the module of a model.
+func testModule(t *testing.T, model, tests string) {
+	t.Helper()
+	test, err := os.ReadFile(tests)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tiny-llama", "tiny-mixtral-dynamo"} {
-		dir := filepath.Join(t.TempDir(), "module")
-		if err := compile(t, filepath.Join(shared(t, "models"), name)).Emit(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "decoder_test.go"), test, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		goTool(t, dir, "0", "test", "-count=1", "./...")
+	dir := filepath.Join(t.TempDir(), "module")
+	if err := compile(t, model).Emit(dir); err != nil {
+		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "decoder_test.go"), test, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	goTool(t, dir, "0", "test", "-count=1", "./...")
 }

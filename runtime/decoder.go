@@ -17,6 +17,7 @@ type Decoding struct {
 	PastAxis             int   // of the caches: the one that grows
 	Slots                []int // of the caches if they can stay in place, longer than they are
 	Most                 int   // tokens that the program has room for; 0 if it does not say
+	Ragged               bool  // each sequence's rows are written behind its own, so that filling is behind shorter prompts, not before
 }
 
 // Decoder generates tokens with a model. It belongs to one goroutine. Where the program allows it, the caches stay in memory of the
@@ -28,9 +29,10 @@ type Decoder struct {
 	extra map[int]*Value // inputs that stay the same, such as an encoder's states
 
 	batch  int
-	tokens [][]int64 // all of each sequence; shorter prompts are filled up on the left
+	tokens [][]int64 // all of each sequence; shorter prompts are filled up on the left unless the program is ragged
 	pad    []int     // how many of a sequence's first tokens are filling
-	seen   int       // tokens that the caches hold
+	done   []int     // how many the caches hold
+	seen   int       // the most of these: the caches' length
 	caches [][]byte  // that stay in place
 	kept   []Ptr     // the same by slot
 	shapes [][]int   // what they hold
@@ -84,16 +86,20 @@ func (d *Decoder) Begin(prompts [][]int64) error {
 		longest = max(longest, len(p))
 	}
 	d.batch, d.seen = len(prompts), 0
-	d.tokens, d.pad = d.tokens[:0], d.pad[:0]
+	d.tokens, d.pad, d.done = d.tokens[:0], d.pad[:0], make([]int, len(prompts))
 	for _, p := range prompts {
 		if len(p) == 0 {
 			return &InputError{"a prompt is empty"}
 		}
-		if len(p) < longest && (d.d.Mask < 0 || d.d.Positions < 0) {
+		if len(p) < longest && (d.d.Mask < 0 || d.d.Positions < 0 && !d.d.Ragged) {
 			return &InputError{"prompts of different length need a program with a mask and positions"}
 		}
-		d.pad = append(d.pad, longest-len(p))
-		d.tokens = append(d.tokens, append(make([]int64, longest-len(p), longest+64), p...))
+		pad := longest - len(p)
+		if d.d.Ragged {
+			pad = 0
+		}
+		d.pad = append(d.pad, pad)
+		d.tokens = append(d.tokens, append(make([]int64, pad, longest+64), p...))
 	}
 	if d.batch == 0 {
 		return &InputError{"there is no prompt"}
@@ -169,14 +175,14 @@ func (d *Decoder) Append(next []int64) {
 // Step runs the program on the tokens that it has not seen and gives the scores of what comes next, a row for each sequence. They belong
 // to the decoder and are good until the next step.
 func (d *Decoder) Step() ([][]float32, error) {
-	total := len(d.tokens[0])
 	if len(d.d.Past) == 0 {
 		d.seen = 0
+		clear(d.done)
 	}
+	rows, total := d.length()
 	if d.d.Most > 0 && total > d.d.Most {
 		return nil, &InputError{fmt.Sprintf("%d tokens are more than the %d that the model has room for", total, d.d.Most)}
 	}
-	rows := total - d.seen
 	c := d.m.Begin()
 	if d.inPlace() {
 		d.reserve(total)
@@ -189,22 +195,37 @@ func (d *Decoder) Step() ([][]float32, error) {
 	}
 	d.drop()
 	d.last, d.held, d.seen = r, true, total
-	scores := d.scores(&r)
+	scores := d.scores(&r, rows)
+	for i, t := range d.tokens {
+		d.done[i] = len(t)
+	}
 	if d.inPlace() {
 		d.drop()
 	}
 	return scores, nil
 }
 
+// length is how many tokens of a sequence are new at most, and how many there are.
+func (d *Decoder) length() (rows, total int) {
+	for i, t := range d.tokens {
+		rows, total = max(rows, len(t)-d.done[i]), max(total, len(t))
+	}
+	return rows, total
+}
+
 // bind gives the call its inputs: rows new tokens of each sequence, total with those before.
 func (d *Decoder) bind(c *Call, rows, total int) {
 	d.ids, d.mask, d.pos = d.ids[:0], d.mask[:0], d.pos[:0]
 	for i, t := range d.tokens {
-		for k := total - rows; k < total; k++ {
-			d.ids, d.pos = append(d.ids, t[k]), append(d.pos, int64(max(k-d.pad[i], 0)))
+		for k := d.done[i]; k < d.done[i]+rows; k++ {
+			id := int64(0)
+			if k < len(t) {
+				id = t[k]
+			}
+			d.ids, d.pos = append(d.ids, id), append(d.pos, int64(max(k-d.pad[i], 0)))
 		}
 		for k := range total {
-			d.mask = append(d.mask, int64(b2i(k >= d.pad[i])))
+			d.mask = append(d.mask, int64(b2i(k >= d.pad[i] && k < len(t))))
 		}
 	}
 	d.narrow = d.narrow[:0]
@@ -270,17 +291,16 @@ func (d *Decoder) bindPast(c *Call, i, k int) {
 	c.BindBytes(i, d.caches[k][:size], d.shapes[k]) // only the shape counts: the program goes to the slot
 }
 
-// scores copies the last row of every sequence.
-func (d *Decoder) scores(r *Result) [][]float32 {
+// scores copies the last token's row of every sequence.
+func (d *Decoder) scores(r *Result, rows int) [][]float32 {
 	t := Output[float32](r, d.d.Logits)
 	vocab := t.Shape[len(t.Shape)-1]
-	each := len(t.Data) / d.batch
 	if len(d.logits) < d.batch*vocab || len(d.rows) != d.batch {
 		d.logits, d.rows = make([]float32, d.batch*vocab), make([][]float32, d.batch)
 	}
 	for i := range d.rows {
 		d.rows[i] = d.logits[i*vocab : (i+1)*vocab]
-		copy(d.rows[i], t.Data[(i+1)*each-vocab:])
+		copy(d.rows[i], t.Data[(i*rows+len(d.tokens[i])-d.done[i]-1)*vocab:])
 	}
 	return d.rows
 }

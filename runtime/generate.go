@@ -132,7 +132,7 @@ func (c *cli) generateBatch(d *Decoder, prompts [][]int64, stop map[int64]bool) 
 	stream := !c.json && len(prompts) == 1
 	next := make([]int64, len(prompts))
 	for open := len(prompts); open > 0; d.Append(next) {
-		if d.d.Most > 0 && len(d.tokens[0]) > d.d.Most {
+		if _, total := d.length(); d.d.Most > 0 && total > d.d.Most {
 			endAll(results, "room")
 			break
 		}

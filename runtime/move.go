@@ -22,6 +22,13 @@ func (s *Session) Move(m Move) {
 		return
 	}
 	s.enter()
+	s.copies()
+	s.leave(0)
+}
+
+// copies does the move that the session holds.
+func (s *Session) copies() {
+	n := &s.move
 	n.longLines()
 	n.outer = 1
 	for a := range n.Rank - 1 {
@@ -30,6 +37,36 @@ func (s *Session) Move(m Move) {
 	n.each = max(1, rowTask/max(n.Dims[n.Rank-1], 1))
 	if n.outer*n.Dims[n.Rank-1] > 0 {
 		s.parallel((n.outer+n.each-1)/n.each, s.task.move)
+	}
+}
+
+// Put writes rows into a cache: each entry of the first axis, that of the batch, from a place of its own on.
+type Put struct {
+	Rows  Move // as if each began at place 0
+	Start Ptr  // the places, of 8 bytes if Wide, else of 4
+	Wide  bool
+	Step  int // bytes from one place to the next
+	Count int // of places that are written
+	Size  int // of places that there are
+}
+
+// Put runs the copy; a place outside the cache is the run's error.
+func (s *Session) Put(p Put) {
+	s.enter()
+	for i := range p.Rows.Dims[0] {
+		at := int(*(*int32)(At(p.Start, i*4)))
+		if p.Wide {
+			at = int(*(*int64)(At(p.Start, i*8)))
+		}
+		if at < 0 || at > p.Size-p.Count {
+			s.fail("rows %d to %d are outside the cache of size %d", at, at+p.Count-1, p.Size)
+			return
+		}
+		s.move = p.Rows
+		m := &s.move
+		m.Dims[0], m.From, m.To = 1, At(p.Rows.From, i*m.SF[0]), At(p.Rows.To, i*m.ST[0]+at*p.Step)
+		m.join()
+		s.copies()
 	}
 	s.leave(0)
 }
