@@ -305,6 +305,9 @@ func TestExternalData(t *testing.T) {
 		if want && err != nil || !want && !errors.As(err, &rej) {
 			t.Errorf("%s (trust links: %v): %v", name, trust, err)
 		}
+		if want := `external data "missing.bin": no such file or directory`; location == "missing.bin" && !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 	must := func(err error) {
 		t.Helper()

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -80,7 +81,7 @@ func (e *external) openFile(location string) (*os.File, error) {
 	}
 	f, err := root.OpenFile(location, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
+		return nil, unreadable(location, err)
 	}
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
@@ -96,13 +97,21 @@ func (e *external) openFile(location string) (*os.File, error) {
 	return f, nil
 }
 
+// unreadable says what the system has against a file, without the names that package os gives its own steps.
+func unreadable(location string, err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("external data %q: %w", location, err)
+}
+
 func noLinks(root *os.Root, location string) error {
 	parts := strings.Split(filepath.ToSlash(filepath.Clean(location)), "/")
 	for i := range parts {
 		p := strings.Join(parts[:i+1], "/")
 		fi, err := root.Lstat(p)
 		if err != nil {
-			return fmt.Errorf("external data: %w", err)
+			return unreadable(location, err)
 		}
 		if fi.Mode()&os.ModeSymlink != 0 {
 			return fmt.Errorf("external data %q goes through a link (use --trust-links to allow links)", location)
