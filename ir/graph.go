@@ -192,7 +192,7 @@ func (n *Node) inferDims() {
 	in := make([][]sym.Dim, len(n.In))
 	for i, v := range n.In {
 		if in[i] = v.Contents(); in[i] == nil {
-			in[i] = v.wholeNumbers()
+			in[i] = v.WholeNumbers()
 		}
 		if in[i] == nil && total > 0 {
 			return
@@ -213,8 +213,8 @@ func (n *Node) inferDims() {
 	out.Dims = dims
 }
 
-// wholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
-func (v *Value) wholeNumbers() []sym.Dim {
+// WholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
+func (v *Value) WholeNumbers() []sym.Dim {
 	if v.Const == nil || !v.Elem.Float() || v.Const.Len() > maxDims {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,7 +39,24 @@ func Equal(a, b sym.Dim) error {
 			return Equal(p[0], other) // what two sizes broadcast to is one of them where they are the same
 		}
 	}
+	for _, p := range [][2]sym.Dim{{b, a}, {a, b}} {
+		if u := divided(p[0], p[1]); u != nil {
+			return u
+		}
+	}
 	return fmt.Errorf("sizes %v and %v cannot be shown to be equal", a, b)
+}
+
+// divided is the fact that makes s equal to what a reshape leaves of a size: a quotient that comes out even; nil if there is none.
+func divided(s, to sym.Dim) (u *Unify) {
+	x, by, ok := to.Quotient()
+	if !ok {
+		return nil
+	}
+	if n, even := x.Div(s); even && errors.As(Equal(n, sym.Const(by)), &u) {
+		return u
+	}
+	return nil
 }
 
 // multiple is the fact about a symbol that makes s, a multiple of it, equal to a size; nil if there is none.

@@ -105,7 +105,7 @@ func inferConcat(n *ir.Node) error {
 				return fmt.Errorf("axis %d: %w", a, err)
 			}
 		}
-		part := v.Contents()
+		part := elements(v)
 		known = known && part != nil
 		out.Dims = append(out.Dims, part...)
 	}

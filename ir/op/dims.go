@@ -62,3 +62,66 @@ func readShape(c *ir.Import) error {
 	lo, hi := clamp(c.Int("start", 0)), clamp(c.Int("end", rank))
 	return c.Return(c.Emit(Dims, DimsAttr{List: ir.MakeDims(v.Shape[lo:max(lo, hi)]), To: loop.I64}))
 }
+
+// maxKnown is the most elements that are looked for one by one, and the most operators that are looked through for each.
+const maxKnown = 64
+
+// elements are those of a short vector as sizes, of floats too; nil if they are not known.
+func elements(v *ir.Value) []sym.Dim {
+	if all := v.Contents(); all != nil || v.Const == nil {
+		return all
+	}
+	return v.WholeNumbers()
+}
+
+// elementAt is element k of a vector as a size, where how the vector was made tells, and tells that there are so many.
+func elementAt(v *ir.Value, k sym.Dim) (sym.Dim, bool) {
+	for range maxKnown {
+		below, _ := k.Bounds()
+		above, _ := v.Shape[0].Sub(k).Bounds()
+		if below < 0 || above < 1 {
+			return sym.Dim{}, false
+		}
+		if all := elements(v); all != nil {
+			i, ok := k.Const()
+			if !ok {
+				return sym.Dim{}, false
+			}
+			return all[i], true
+		}
+		if v.Def == nil {
+			return sym.Dim{}, false
+		}
+		if a, ok := v.Def.Attr.(IotaAttr); ok {
+			return a.Start.List()[0].Add(k.Mul(a.Step.List()[0])), true
+		}
+		if v, k = madeFrom(v.Def, k); v == nil {
+			return sym.Dim{}, false
+		}
+	}
+	return sym.Dim{}, false
+}
+
+// madeFrom is the vector of which an element is element k of a node's result, and which; nil if none is.
+func madeFrom(n *ir.Node, k sym.Dim) (*ir.Value, sym.Dim) {
+	v := n.In[0]
+	switch a := n.Attr.(type) {
+	case SliceAttr:
+		return v, a.Starts.List()[0].Add(k.Mul(sym.Const(a.Steps.List()[0])))
+	case CastAttr:
+		if whole := v.Elem.Integer() || v.Elem == loop.F32; whole && (a.To == loop.I64 || a.To == loop.I32 || a.To == loop.F32) {
+			return v, k
+		}
+	case ConcatAttr:
+		for _, part := range n.In {
+			if least, _ := part.Shape[0].Sub(k).Bounds(); least > 0 {
+				return part, k
+			}
+			k = k.Sub(part.Shape[0])
+			if least, _ := k.Bounds(); least < 0 {
+				break
+			}
+		}
+	}
+	return nil, k
+}

@@ -75,20 +75,22 @@ func countsWithin(g *ir.Graph, at, size sym.Dim) bool {
 }
 
 func gatherDims(data, idx *ir.Value) []sym.Dim {
-	all, at := data.Contents(), idx.Contents()
-	if all == nil || at == nil || len(data.Shape) != 1 {
+	at := idx.Contents()
+	if at == nil || len(data.Shape) != 1 {
 		return nil
 	}
 	out := make([]sym.Dim, len(at))
 	for i, d := range at {
 		k, ok := d.Const()
-		if k < 0 {
-			k += int64(len(all))
-		}
-		if !ok || k < 0 || k >= int64(len(all)) {
+		if !ok {
 			return nil
 		}
-		out[i] = all[k]
+		if k < 0 {
+			d = data.Shape[0].Add(d)
+		}
+		if out[i], ok = elementAt(data, d); !ok {
+			return nil
+		}
 	}
 	return out
 }

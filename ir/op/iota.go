@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -55,8 +57,9 @@ func readRange(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
+	start, shift := splitStart(in[0])
 	var ds [3]sym.Dim
-	for i, v := range in {
+	for i, v := range []*ir.Value{start, in[1], in[2]} {
 		d := integral(v)
 		if d == nil {
 			return ir.UnknownContents(in[i], "Range whose bounds depend on data")
@@ -68,22 +71,37 @@ func readRange(c *ir.Import) error {
 	if lo <= 0 && hi >= 0 {
 		return ir.NotSupported("Range with a step whose sign is not known, or zero")
 	}
-	n := ds[1].Sub(ds[0]).CeilDiv(step).Max(sym.Const(0))
+	first := ds[0]
+	if shift != 0 && hi < 0 {
+		first = first.Add(sym.Const(1)) // counting down, what is above a whole number makes the range as long as the next one would
+	}
+	n := ds[1].Sub(first).CeilDiv(step).Max(sym.Const(0))
 	one := func(d sym.Dim) ir.DimList { return ir.MakeDims([]sym.Dim{d}) }
-	return c.Return(c.Emit(Iota, IotaAttr{one(ds[0]), one(step), one(n), in[0].Elem}))
+	b := &builder{c: c}
+	y := b.do(Iota, IotaAttr{one(ds[0]), one(step), one(n), in[0].Elem})
+	if shift != 0 {
+		y = b.add(y, b.like(y, shift))
+	}
+	return b.done(y)
 }
 
-// integral is the content of a scalar as a dim, also of a float constant that is a whole number.
-func integral(v *ir.Value) *sym.Dim {
-	if ds := v.Contents(); len(ds) == 1 {
-		return &ds[0]
+// splitStart is a start as a whole number and, if it is a constant between two, what it is more than that: half a pixel, say.
+func splitStart(v *ir.Value) (whole *ir.Value, shift float64) {
+	if !v.Elem.Float() || v.Const == nil || v.Const.Len() != 1 {
+		return v, 0
 	}
-	if v.Elem.Float() && v.Const != nil && v.Const.Len() == 1 {
-		f := v.Const.At(0).F
-		if f == float64(int64(f)) {
-			d := sym.Const(int64(f))
-			return &d
-		}
+	f := v.Const.At(0).F
+	floor := math.Floor(f)
+	if f == floor || math.IsNaN(f) || math.Abs(f) > 1<<20 {
+		return v, 0
+	}
+	return ir.Scalar(v.Elem, floor), f - floor
+}
+
+// integral is the content of a scalar as a dim, also of a float that is a whole number.
+func integral(v *ir.Value) *sym.Dim {
+	if ds := elements(v); len(ds) == 1 {
+		return &ds[0]
 	}
 	return nil
 }

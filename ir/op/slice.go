@@ -54,22 +54,18 @@ func init() {
 }
 
 func sliceDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
-	all := v.Contents()
-	if all == nil || len(v.Shape) != 1 {
+	if len(v.Shape) != 1 {
 		return nil
 	}
-	start, ok1 := starts[0].Const()
-	size, ok2 := sizes[0].Const()
-	if !ok1 || !ok2 {
+	size, ok := sizes[0].Const()
+	if !ok || size > maxKnown {
 		return nil
 	}
 	out := make([]sym.Dim, size)
 	for i := range out {
-		k := start + int64(i)*steps[0]
-		if k < 0 || k >= int64(len(all)) {
+		if out[i], ok = elementAt(v, starts[0].Add(sym.Const(int64(i)*steps[0]))); !ok {
 			return nil
 		}
-		out[i] = all[k]
 	}
 	return out
 }
@@ -198,7 +194,7 @@ func readSplit(c *ir.Import) error {
 		out, at = append(out, part), at.Add(p)
 	}
 	if err := ir.Equal(at, v.Shape[axis]); err != nil {
-		return fmt.Errorf("the parts make %v of axis %d, which is %v", at, axis, v.Shape[axis])
+		return fmt.Errorf("the parts make %v of axis %d, which is %v: %w", at, axis, v.Shape[axis], err)
 	}
 	return c.Return(out, nil)
 }

@@ -67,15 +67,15 @@ func (d Dim) FloorDiv(e Dim) Dim {
 			q, _ := whole.Div(e)
 			return q.Add(rest.FloorDiv(e))
 		}
-		if x, by, ok := d.nestedFloorDiv(); ok {
+		if x, by, ok := d.Quotient(); ok {
 			return x.FloorDiv(Const(by * c))
 		}
 	}
 	return call("floordiv", d, e)
 }
 
-// nestedFloorDiv writes floordiv(x, by) + k as floordiv(x + by*k, by): x then includes k.
-func (d Dim) nestedFloorDiv() (x Dim, by int64, ok bool) {
+// Quotient writes floordiv(x, by) + k as floordiv(x + by*k, by): x then includes k; ok is false if d is none.
+func (d Dim) Quotient() (x Dim, by int64, ok bool) {
 	for _, t := range d.terms() {
 		if len(t.atoms) == 0 {
 			continue

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Makes small models of transformers with random weights and exports them with PyTorch's TorchScript exporter. Results are ONNX Runtime's,
+its optimiser off.
+
+usage: torch_models.py DIR        (writes DIR/torch-NAME/model.onnx and DIR/torch-NAME/test_data_set_0)
+needs: pip install torch==2.15.0 transformers==4.57.1 onnxruntime==1.32.0
+"""
+import pathlib
+import sys
+
+import onnxruntime
+import torch
+import transformers
+from onnx import numpy_helper
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+WORDS = {"vocab_size": 24, "max_position_embeddings": 20}
+
+
+def image():
+    return {"pixel_values": torch.randn(2, 3, 32, 48)}
+
+
+def text(length):
+    mask = torch.ones(2, length, dtype=torch.long)
+    mask[1, length - 3:] = 0
+    return {"input_ids": torch.randint(3, 24, (2, length)), "attention_mask": mask}
+
+
+# Places of half a pixel from a Range of floats; lengths that counting gives; a length, and a number of sequences, that tracing has made fixed.
+MODELS = {
+    "half-pixels": (transformers.DINOv3ViTModel, lambda: transformers.DINOv3ViTConfig(**SMALL, patch_size=8, image_size=32, num_register_tokens=2), image),
+    "counted": (transformers.PhimoeForCausalLM, lambda: transformers.PhimoeConfig(
+        **SMALL, **WORDS, num_key_value_heads=1, num_local_experts=2, use_cache=False), lambda: text(9)),
+    "segments": (transformers.NystromformerModel, lambda: transformers.NystromformerConfig(
+        **SMALL, **WORDS, num_landmarks=4, segment_means_seq_len=12), lambda: text(12)),
+    "languages": (transformers.XmodModel, lambda: transformers.XmodConfig(**SMALL, **WORDS, default_language="en_XX"), lambda: text(9)),
+}
+
+
+class Plain(torch.nn.Module):
+    """A model with its inputs in order and the first of its results."""
+
+    def __init__(self, model, names):
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs):
+        return self.model(**dict(zip(self.names, inputs)), return_dict=True)[0]
+
+
+def make(root, name):
+    kind, config, inputs = MODELS[name]
+    torch.manual_seed(3)
+    model = kind(config()).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p) * 0.2)
+    feeds = inputs()
+    folder = root / f"torch-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    axes = {k: {0: "batch"} if v.dim() > 2 else {0: "batch", 1: "length"} for k, v in feeds.items()}
+    torch.onnx.export(Plain(model, list(feeds)), tuple(feeds.values()), str(path), dynamo=False, opset_version=17, input_names=list(feeds),
+                      output_names=["y"], dynamic_axes=axes)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    at = folder / "test_data_set_0"
+    at.mkdir(exist_ok=True)
+    used = {i.name: feeds[i.name].numpy() for i in session.get_inputs()}
+    for j, (k, v) in enumerate(used.items()):
+        (at / f"input_{j}.pb").write_bytes(numpy_helper.from_array(v, k).SerializeToString())
+    (at / "output_0.pb").write_bytes(numpy_helper.from_array(session.run(None, used)[0], "y").SerializeToString())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for name in MODELS:
+        make(pathlib.Path(sys.argv[1]), name)
