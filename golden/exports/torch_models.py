@@ -27,7 +27,15 @@ def text(length):
     return {"input_ids": torch.randint(3, 24, (2, length)), "attention_mask": mask}
 
 
-# Places of half a pixel from a Range of floats; lengths that counting gives; a length, and a number of sequences, that tracing has made fixed.
+def detector():
+    backbone = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic", out_features=["stage2"])
+    return transformers.DetrConfig(use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone, d_model=16,
+                                   encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+                                   encoder_ffn_dim=24, decoder_ffn_dim=24, num_queries=4)
+
+
+# Places of half a pixel from a Range of floats; lengths that counting gives; a length, and a number of sequences, that tracing has made fixed;
+# a mask resized along two of its axes.
 MODELS = {
     "half-pixels": (transformers.DINOv3ViTModel, lambda: transformers.DINOv3ViTConfig(**SMALL, patch_size=8, image_size=32, num_register_tokens=2), image),
     "counted": (transformers.PhimoeForCausalLM, lambda: transformers.PhimoeConfig(
@@ -35,6 +43,7 @@ MODELS = {
     "segments": (transformers.NystromformerModel, lambda: transformers.NystromformerConfig(
         **SMALL, **WORDS, num_landmarks=4, segment_means_seq_len=12), lambda: text(12)),
     "languages": (transformers.XmodModel, lambda: transformers.XmodConfig(**SMALL, **WORDS, default_language="en_XX"), lambda: text(9)),
+    "detector": (transformers.DetrModel, detector, image),
 }
 
 

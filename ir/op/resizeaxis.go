@@ -21,6 +21,7 @@ type sampling struct {
 	extrapolation        float64
 	scale                float64
 	roi                  [2]float64
+	size                 sym.Dim // of the axis; in is that as a number, or open
 	in, out              int64
 }
 
@@ -67,7 +68,7 @@ func samplings(c *ir.Import, v *ir.Value, axes []int64) ([]sampling, error) {
 		if err != nil {
 			return nil, err
 		}
-		plans[i], plans[i].in = base, open
+		plans[i], plans[i].in, plans[i].size = base, open, v.Shape[a]
 		if n, ok := v.Shape[a].Const(); ok {
 			plans[i].in = n
 		}
@@ -90,16 +91,11 @@ func samplings(c *ir.Import, v *ir.Value, axes []int64) ([]sampling, error) {
 
 // resizedTo finds the new sizes and the scales.
 func resizedTo(c *ir.Import, plans []sampling) error {
-	if sizes, ok, err := c.ConstInts(3, ""); ok || err != nil {
-		for _, p := range plans {
-			if p.in == open {
-				return p.openAxis()
-			}
-		}
+	if sizes, ok, err := c.Dims(3, ""); ok || err != nil {
 		if err != nil || len(sizes) != len(plans) {
 			return orElse(err, fmt.Errorf("%d sizes for %d axes", len(sizes), len(plans)))
 		}
-		return keepAspect(c.Str("keep_aspect_ratio_policy", "stretch"), sizes, plans)
+		return toSizes(c.Str("keep_aspect_ratio_policy", "stretch"), sizes, plans)
 	}
 	scales, err := resizeScales(c)
 	if err != nil {
@@ -113,7 +109,7 @@ func resizedTo(c *ir.Import, plans []sampling) error {
 			if s != 1 || plans[i].coord == "tf_crop_and_resize" {
 				return plans[i].openAxis()
 			}
-			plans[i].scale, plans[i].in, plans[i].out = 1, 1, 1
+			plans[i].stays()
 			continue
 		}
 		plans[i].scale, plans[i].out = float64(s), int64(math.Floor(float64(s)*float64(plans[i].in)))
@@ -122,6 +118,27 @@ func resizedTo(c *ir.Import, plans []sampling) error {
 		}
 	}
 	return nil
+}
+
+// stays makes a plan for an axis that is not resized, whatever its size.
+func (p *sampling) stays() { p.scale, p.in, p.out = 1, 1, 1 }
+
+// toSizes finds the scales that give sizes; an axis whose size is not known must stay as it is.
+func toSizes(policy string, sizes []sym.Dim, plans []sampling) error {
+	var known []int64
+	for i, d := range sizes {
+		p := &plans[i]
+		if n, ok := d.Const(); ok && p.in != open {
+			known = append(known, n)
+			continue
+		}
+		if d != p.size || policy != "stretch" || p.coord == "tf_crop_and_resize" {
+			return p.openAxis()
+		}
+		p.stays()
+		known = append(known, 1)
+	}
+	return keepAspect(policy, known, plans)
 }
 
 func orElse(err, other error) error {
