@@ -37,7 +37,7 @@ func TestStandIns(t *testing.T) {
 func TestContrib(t *testing.T) { checkModels(t, modelsIn(t, "contrib", 11)) }
 
 // TestExports runs what Keras and Flax give, through tf2onnx and jax2onnx, and what transformers writes in rare ways: exports/*_models.py make them.
-func TestExports(t *testing.T) { checkModels(t, modelsIn(t, "exports", 16)) }
+func TestExports(t *testing.T) { checkModels(t, modelsIn(t, "exports", 17)) }
 
 // TestLoops runs loops that stay in the program; loops/make.py makes them.
 func TestLoops(t *testing.T) { checkModels(t, modelsIn(t, "loops", 10)) }

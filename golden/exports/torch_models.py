@@ -35,7 +35,7 @@ def detector():
 
 
 # Places of half a pixel from a Range of floats; lengths that counting gives; a length, and a number of sequences, that tracing has made fixed;
-# a mask resized along two of its axes.
+# a sequence halved by pooling that rounds up; a mask resized along two of its axes.
 MODELS = {
     "half-pixels": (transformers.DINOv3ViTModel, lambda: transformers.DINOv3ViTConfig(**SMALL, patch_size=8, image_size=32, num_register_tokens=2), image),
     "counted": (transformers.PhimoeForCausalLM, lambda: transformers.PhimoeConfig(
@@ -43,6 +43,8 @@ MODELS = {
     "segments": (transformers.NystromformerModel, lambda: transformers.NystromformerConfig(
         **SMALL, **WORDS, num_landmarks=4, segment_means_seq_len=12), lambda: text(12)),
     "languages": (transformers.XmodModel, lambda: transformers.XmodConfig(**SMALL, **WORDS, default_language="en_XX"), lambda: text(9)),
+    "halved": (transformers.FunnelModel, lambda: transformers.FunnelConfig(
+        vocab_size=24, block_sizes=[1, 1], num_decoder_layers=1, d_model=16, n_head=2, d_head=8, d_inner=24), lambda: text(9)),
     "detector": (transformers.DetrModel, detector, image),
 }
 

@@ -53,19 +53,13 @@ func PoolWindows(spatial []sym.Dim, a PoolAttr) ([]sym.Dim, error) {
 	}
 	k, s, d, p := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
 	for i := range win {
-		n, ok := spatial[i].Const()
-		if !ok && s[i] > 1 {
-			return nil, ir.NotSupported("pooling that rounds up, along an axis whose size is not known")
-		}
 		if s[i] == 1 {
 			continue
 		}
-		room := n + p[i] + p[len(win)+i] - d[i]*(k[i]-1) - 1
-		count := (room+s[i]-1)/s[i] + 1
-		if (count-1)*s[i] >= n+p[i] {
-			count--
-		}
-		win[i] = sym.Const(count)
+		begins := spatial[i].Add(sym.Const(p[i]))
+		room := begins.Add(sym.Const(p[len(win)+i] - d[i]*(k[i]-1) - 1))
+		step := sym.Const(s[i])
+		win[i] = room.CeilDiv(step).Add(sym.Const(1)).Min(begins.CeilDiv(step))
 	}
 	return win, nil
 }

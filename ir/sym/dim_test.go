@@ -78,7 +78,7 @@ func randomDim(rng *rand.Rand, env Binding, depth int) (Dim, int64) {
 	x, xv := randomDim(rng, env, depth-1)
 	y, yv := randomDim(rng, env, depth-1)
 	k := 1 + rng.Int63n(7)
-	switch rng.Intn(7) {
+	switch rng.Intn(8) {
 	case 0:
 		return x.Add(y), xv + yv
 	case 1:
@@ -88,6 +88,9 @@ func randomDim(rng *rand.Rand, env Binding, depth int) (Dim, int64) {
 	case 3:
 		v, _ := apply("floordiv", xv, k)
 		return x.FloorDiv(Const(k)), v
+	case 7:
+		v, _ := apply("ceildiv", xv, k)
+		return x.CeilDiv(Const(k)), v
 	case 4:
 		v, _ := apply("mod", xv, k)
 		return x.Mod(Const(k)), v

@@ -118,6 +118,12 @@ func (d Dim) CeilDiv(e Dim) Dim {
 	if q, ok := d.Div(e); ok {
 		return q
 	}
+	if c, ok := e.Const(); ok && c > 0 {
+		if whole, rest := d.splitMultiples(c); !whole.Is(0) {
+			q, _ := whole.Div(e)
+			return q.Add(rest.CeilDiv(e))
+		}
+	}
 	return call("ceildiv", d, e)
 }
 
