@@ -169,7 +169,8 @@ func (d *decoding) mostTokens(g *ir.Graph, ids *ir.Value) int64 {
 var room = sym.Sym("room")
 
 // keepCaches finds out whether the caches can stay in place: whether every one is its input with new rows behind, or with room behind and new
-// rows at places of their own, all of one length, and nobody but attention, which takes strides, reads them. Their rows then have the strides of a longer cache.
+// rows at places of their own, all of one length, and nobody but attention, which takes strides, reads them. Their rows then have the
+// strides of a longer cache.
 func (l *lowering) keepCaches() {
 	d := l.p.decoding
 	if d == nil || len(d.past) == 0 {

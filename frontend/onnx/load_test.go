@@ -143,3 +143,60 @@ func TestTensorForms(t *testing.T) {
 		}
 	}
 }
+
+// TestRange wants the ranges that ONNX Runtime 1.32 gives for starts between whole numbers, up and down to a size or a constant.
+func TestRange(t *testing.T) {
+	for _, c := range []struct {
+		start, step float32
+		limit       string // constant if not the size
+		size        int
+		want        []float32
+	}{
+		{0.5, 1, "", 3, []float32{0.5, 1.5, 2.5}},
+		{-1.25, 2, "", 2, []float32{-1.25, 0.75}},
+		{0.25, 5, "", 1, []float32{0.25}},
+		{-1.25, 3, "", 2, []float32{-1.25, 1.75}},
+		{9.75, -3, "", 4, []float32{9.75, 6.75}},
+		{9.5, -1, "", 8, []float32{9.5, 8.5}},
+		{8.25, -2, "", 8, []float32{8.25}},
+		{3.5, -1, "", 4, nil},
+		{5.5, -1.25, "zero", 1, []float32{5.5, 4.25, 3, 1.75, 0.5}},
+	} {
+		g := &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y", "m")},
+			Node: []*onnxpb.NodeProto{node("", "Shape", "shape", "x"), node("", "Squeeze", "whole", "shape"), node("", "Cast", "size", "whole"),
+				node("", "Range", "y", "start", "limit", "step")},
+			Initializer: []*onnxpb.TensorProto{number("start", c.start), number("step", c.step), number("zero", 0)}}
+		g.Node[2].Attribute = []*onnxpb.AttributeProto{{Name: "to", I: 1, Type: 2}}
+		if g.Node[3].Input[1] = c.limit; c.limit == "" {
+			g.Node[3].Input[1] = "size"
+		}
+		m, err := decode(t, g)
+		if err != nil {
+			t.Errorf("%+v: %v", c, err)
+			continue
+		}
+		out, err := m.Graph.Eval(ir.Floats(make([]float32, c.size), int64(c.size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ir.Slice[float32](out[0]); fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%+v gives %v", c, got)
+		}
+	}
+}
+
+func number(name string, x float32) *onnxpb.TensorProto {
+	return &onnxpb.TensorProto{Name: name, DataType: 1, FloatData: []float32{x}}
+}
+
+// TestLastOfRandom picks from a vector that nothing was given to, whose elements nobody can know.
+func TestLastOfRandom(t *testing.T) {
+	random := node("", "RandomUniform", "r")
+	random.Attribute = []*onnxpb.AttributeProto{{Name: "shape", Ints: []int64{4}, Type: 7}}
+	g := &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y", "n")},
+		Node:        []*onnxpb.NodeProto{random, node("", "Gather", "last", "r", "at"), node("", "Add", "y", "x", "last")},
+		Initializer: []*onnxpb.TensorProto{{Name: "at", DataType: 7, Int64Data: []int64{-1}}}}
+	if _, err := decode(t, g); err != nil {
+		t.Error(err)
+	}
+}

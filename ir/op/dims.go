@@ -104,11 +104,11 @@ func elementAt(v *ir.Value, k sym.Dim) (sym.Dim, bool) {
 
 // madeFrom is the vector of which an element is element k of a node's result, and which; nil if none is.
 func madeFrom(n *ir.Node, k sym.Dim) (*ir.Value, sym.Dim) {
-	v := n.In[0]
 	switch a := n.Attr.(type) {
 	case SliceAttr:
-		return v, a.Starts.List()[0].Add(k.Mul(sym.Const(a.Steps.List()[0])))
+		return n.In[0], a.Starts.List()[0].Add(k.Mul(sym.Const(a.Steps.List()[0])))
 	case CastAttr:
+		v := n.In[0]
 		if whole := v.Elem.Integer() || v.Elem == loop.F32; whole && (a.To == loop.I64 || a.To == loop.I32 || a.To == loop.F32) {
 			return v, k
 		}

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"math"
 
 	"mmc/ir"
@@ -57,6 +58,11 @@ func readRange(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
+	if t, err := constantRange(in); err != nil {
+		return err
+	} else if t != nil {
+		return c.Return1(ir.ConstValue("", t), nil)
+	}
 	start, shift := splitStart(in[0])
 	var ds [3]sym.Dim
 	for i, v := range []*ir.Value{start, in[1], in[2]} {
@@ -84,6 +90,29 @@ func readRange(c *ir.Import) error {
 	}
 	return b.done(y)
 }
+
+// constantRange is a range of floats that are all known; nil if they are not.
+func constantRange(in []*ir.Value) (*ir.Tensor, error) {
+	var f [3]float64
+	for i, v := range in {
+		if v.Const == nil || v.Const.Len() != 1 || !v.Elem.Float() {
+			return nil, nil
+		}
+		f[i] = v.Const.At(0).F
+	}
+	n := max(math.Ceil((f[1]-f[0])/f[2]), 0)
+	if !(n <= maxRange) {
+		return nil, fmt.Errorf("a range from %g to %g in steps of %g", f[0], f[1], f[2])
+	}
+	t := ir.NewTensor(in[0].Elem, int64(n))
+	for i := range t.Len() {
+		t.Set(i, loop.Scalar{F: f[0] + float64(i)*f[2]})
+	}
+	return t, nil
+}
+
+// maxRange is the most elements of a constant range of floats.
+const maxRange = 1 << 24
 
 // splitStart is a start as a whole number and, if it is a constant between two, what it is more than that: half a pixel, say.
 func splitStart(v *ir.Value) (whole *ir.Value, shift float64) {
