@@ -123,6 +123,9 @@ func fromTerms(ts []term) Dim {
 }
 
 func writeTerm(b *strings.Builder, first bool, c int64, key string) {
+	if c == math.MinInt64 {
+		c++ // where sums end, and what has no positive counterpart to print
+	}
 	switch {
 	case c < 0:
 		b.WriteByte('-')
