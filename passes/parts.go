@@ -71,6 +71,9 @@ func (c *Context) split(n, j *ir.Node) *ir.Patch {
 	if out.Elem != loop.F32 || len(j.In) > maxParts || !ir.SameShape(j.Out[0].Shape, out.Shape) || c.Only(j.Out[0]) == nil {
 		return nil
 	}
+	if out.Shape[axis].Is(1) { // all parts but one are empty, and one entry would look as if it were for all
+		return nil
+	}
 	s := &splitting{c: c, p: ir.NewPatch(n), rank: len(out.Shape), axis: axis, parts: j.In}
 	var made []*ir.Value
 	for i := range j.In {
