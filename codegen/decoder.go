@@ -181,7 +181,7 @@ func (l *lowering) keepCaches() {
 	for k, i := range d.past {
 		in, out := l.g.Inputs[i], l.g.Outputs[d.present[k]]
 		n := out.Def
-		if n != nil && writesRows(n) && len(l.users[n.In[0]]) == 1 {
+		if n != nil && writesRows(n) && l.overwritten(n.In[0]) == out {
 			n = n.In[0].Def
 		}
 		grown := n != nil && n.Op == op.Concat && n.Attr.(op.ConcatAttr).Axis == int64(d.axis) && len(n.In) == 2 && n.In[0] == in

@@ -77,20 +77,9 @@ func (l *lowering) overwritten(v *ir.Value) *ir.Value {
 	return nil
 }
 
-// scattered is where a cache is whose rows are written into it: where it is made, if for that alone.
-func (l *lowering) scattered(v *ir.Value) view {
-	if w, ok := l.views[v]; ok {
-		return w
-	}
-	if l.cache(v) {
-		return l.defineCache(v)
-	}
-	return contiguous(l.define(v), v.Shape)
-}
-
 func (l *lowering) lowerTensorScatter(n *ir.Node) {
 	cache, fresh, start := n.In[0], n.In[1], n.In[2]
-	to, from := l.scattered(n.Out[0]), l.view(fresh)
+	to, from := l.joined(n.Out[0]), l.view(fresh)
 	if old := l.view(cache); !old.is(to) {
 		l.emitMove(cache, old, to)
 	}

@@ -27,10 +27,9 @@ func (l *lowering) wanted(v *ir.Value) (view, bool) {
 	case op.Concat:
 		return l.partOf(u, v)
 	case op.TensorScatter:
-		if l.overwritten(v) == nil {
-			return view{}, false
+		if cache := l.overwritten(v); cache != nil {
+			return l.joined(cache), true
 		}
-		return l.scattered(u.Out[0]), true
 	case op.Reshape:
 		w, ok := l.wanted(u.Out[0])
 		if !ok {
@@ -59,9 +58,8 @@ func (l *lowering) wanted(v *ir.Value) (view, bool) {
 	return view{}, false
 }
 
-// joined is where a concatenation is made. Whoever makes the first of its parts asks first.
-func (l *lowering) joined(n *ir.Node) view {
-	out := n.Out[0]
+// joined is where a concatenation, or a cache that rows are written into, is made. Whoever makes the first of its parts asks first.
+func (l *lowering) joined(out *ir.Value) view {
 	if w, ok := l.views[out]; ok {
 		return w
 	}
@@ -87,7 +85,7 @@ func (l *lowering) partOf(n *ir.Node, v *ir.Value) (part view, ok bool) {
 
 // parts is where a concatenation has its operands.
 func (l *lowering) parts(n *ir.Node) (all []view) {
-	to, axis, at := l.joined(n), n.Attr.(op.ConcatAttr).Axis, sym.Const(0)
+	to, axis, at := l.joined(n.Out[0]), n.Attr.(op.ConcatAttr).Axis, sym.Const(0)
 	for _, v := range n.In {
 		all = append(all, view{to.shifted(at.Mul(to.strides[axis]), v.Elem.Size()), v.Shape, to.strides})
 		at = at.Add(v.Shape[axis])

@@ -191,10 +191,7 @@ func (n *Node) inferDims() {
 	}
 	in := make([][]sym.Dim, len(n.In))
 	for i, v := range n.In {
-		if in[i] = v.Contents(); in[i] == nil {
-			in[i] = v.WholeNumbers()
-		}
-		if in[i] == nil && total > 0 {
+		if in[i] = v.Elements(); in[i] == nil && total > 0 {
 			return
 		}
 	}
@@ -213,8 +210,16 @@ func (n *Node) inferDims() {
 	out.Dims = dims
 }
 
-// WholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
-func (v *Value) WholeNumbers() []sym.Dim {
+// Elements are Contents, and those of a constant of floats if they are whole.
+func (v *Value) Elements() []sym.Dim {
+	if all := v.Contents(); all != nil {
+		return all
+	}
+	return v.wholeNumbers()
+}
+
+// wholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
+func (v *Value) wholeNumbers() []sym.Dim {
 	if v.Const == nil || !v.Elem.Float() || v.Const.Len() > maxDims {
 		return nil
 	}

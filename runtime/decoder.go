@@ -86,7 +86,7 @@ func (d *Decoder) Begin(prompts [][]int64) error {
 		longest = max(longest, len(p))
 	}
 	d.batch, d.seen = len(prompts), 0
-	d.tokens, d.pad, d.done = d.tokens[:0], d.pad[:0], make([]int, len(prompts))
+	d.tokens, d.pad, d.done = d.tokens[:0], d.pad[:0], d.done[:0]
 	for _, p := range prompts {
 		if len(p) == 0 {
 			return &InputError{"a prompt is empty"}
@@ -98,7 +98,7 @@ func (d *Decoder) Begin(prompts [][]int64) error {
 		if d.d.Ragged {
 			pad = 0
 		}
-		d.pad = append(d.pad, pad)
+		d.pad, d.done = append(d.pad, pad), append(d.done, 0)
 		d.tokens = append(d.tokens, append(make([]int64, pad, longest+64), p...))
 	}
 	if d.batch == 0 {

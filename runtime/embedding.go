@@ -52,12 +52,7 @@ func (e *Embedding) row(t, i int) int {
 		off += i % e.Dims[a] * e.Stride[t][a]
 		i /= e.Dims[a]
 	}
-	k := 0
-	if e.Wide[t] {
-		k = int(*(*int64)(At(e.Index[t], off)))
-	} else {
-		k = int(*(*int32)(At(e.Index[t], off)))
-	}
+	k := integerAt(At(e.Index[t], off), 0, e.Wide[t])
 	return k + b2i(k < 0)*e.Sizes[t]
 }
 

@@ -11,9 +11,8 @@ type GatherElements struct {
 // GatherElements runs the operator; an index outside its axis is the run's error.
 func (s *Session) GatherElements(g GatherElements) {
 	s.enter()
-	of := Gather{Index: g.Index, Wide: g.Wide}
 	for i := range g.Outer * g.Count * g.Inner {
-		k := of.index(i)
+		k := integerAt(g.Index, i, g.Wide)
 		if k < -g.Axis || k >= g.Axis {
 			s.fail("index %d is outside the axis of size %d", k, g.Axis)
 			return

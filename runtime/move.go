@@ -54,10 +54,7 @@ type Put struct {
 func (s *Session) Put(p Put) {
 	s.enter()
 	for i := range p.Rows.Dims[0] {
-		at := int(*(*int32)(At(p.Start, i*4)))
-		if p.Wide {
-			at = int(*(*int64)(At(p.Start, i*8)))
-		}
+		at := integerAt(p.Start, i, p.Wide)
 		if at < 0 || at > p.Size-p.Count {
 			s.fail("rows %d to %d are outside the cache of size %d", at, at+p.Count-1, p.Size)
 			return
@@ -163,7 +160,7 @@ func (s *Session) Gather(g Gather) {
 		if g.Axes > 0 {
 			axis = g.Dims[i%g.Axes]
 		}
-		if k := g.index(i); k < -axis || k >= axis {
+		if k := integerAt(g.Index, i, g.Wide); k < -axis || k >= axis {
 			s.fail("index %d is outside the axis of size %d", k, axis)
 			return
 		}
@@ -172,11 +169,12 @@ func (s *Session) Gather(g Gather) {
 	s.leave(0)
 }
 
-func (g *Gather) index(i int) int {
-	if g.Wide {
-		return int(*(*int64)(At(g.Index, i*8)))
+// integerAt is element i of a list of int64 if they are wide, else of int32.
+func integerAt(p Ptr, i int, wide bool) int {
+	if wide {
+		return int(*(*int64)(At(p, i*8)))
 	}
-	return int(*(*int32)(At(g.Index, i*4)))
+	return int(*(*int32)(At(p, i*4)))
 }
 
 func (s *Session) gatherTask(_, i int) {
@@ -185,11 +183,11 @@ func (s *Session) gatherTask(_, i int) {
 		at := 0
 		if g.Axes > 0 {
 			for a := range g.Axes {
-				k := g.index(c*g.Axes + a)
+				k := integerAt(g.Index, c*g.Axes+a, g.Wide)
 				at += (k + b2i(k < 0)*g.Dims[a]) * g.Stride[a]
 			}
 		} else {
-			k := g.index(c)
+			k := integerAt(g.Index, c, g.Wide)
 			at = (k + b2i(k < 0)*g.Axis) * g.Inner
 		}
 		for o := range g.Outer {

@@ -105,7 +105,7 @@ func inferConcat(n *ir.Node) error {
 				return fmt.Errorf("axis %d: %w", a, err)
 			}
 		}
-		part := elements(v)
+		part := v.Elements()
 		known = known && part != nil
 		out.Dims = append(out.Dims, part...)
 	}

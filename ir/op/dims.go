@@ -66,14 +66,6 @@ func readShape(c *ir.Import) error {
 // maxKnown is the most elements that are looked for one by one, and the most operators that are looked through for each.
 const maxKnown = 64
 
-// elements are those of a short vector as sizes, of floats too; nil if they are not known.
-func elements(v *ir.Value) []sym.Dim {
-	if all := v.Contents(); all != nil || v.Const == nil {
-		return all
-	}
-	return v.WholeNumbers()
-}
-
 // elementAt is element k of a vector as a size, where how the vector was made tells, and tells that there are so many.
 func elementAt(v *ir.Value, k sym.Dim) (sym.Dim, bool) {
 	for range maxKnown {
@@ -82,7 +74,7 @@ func elementAt(v *ir.Value, k sym.Dim) (sym.Dim, bool) {
 		if below < 0 || above < 1 {
 			return sym.Dim{}, false
 		}
-		if all := elements(v); all != nil {
+		if all := v.Elements(); all != nil {
 			i, ok := k.Const()
 			if !ok {
 				return sym.Dim{}, false

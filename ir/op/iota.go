@@ -101,7 +101,7 @@ func constantRange(in []*ir.Value) (*ir.Tensor, error) {
 		f[i] = v.Const.At(0).F
 	}
 	n := max(math.Ceil((f[1]-f[0])/f[2]), 0)
-	if !(n <= maxRange) {
+	if !(n <= maxSamples) {
 		return nil, fmt.Errorf("a range from %g to %g in steps of %g", f[0], f[1], f[2])
 	}
 	t := ir.NewTensor(in[0].Elem, int64(n))
@@ -110,9 +110,6 @@ func constantRange(in []*ir.Value) (*ir.Tensor, error) {
 	}
 	return t, nil
 }
-
-// maxRange is the most elements of a constant range of floats.
-const maxRange = 1 << 24
 
 // splitStart is a start as a whole number and, if it is a constant between two, what it is more than that: half a pixel, say.
 func splitStart(v *ir.Value) (whole *ir.Value, shift float64) {
@@ -129,7 +126,7 @@ func splitStart(v *ir.Value) (whole *ir.Value, shift float64) {
 
 // integral is the content of a scalar as a dim, also of a float that is a whole number.
 func integral(v *ir.Value) *sym.Dim {
-	if ds := elements(v); len(ds) == 1 {
+	if ds := v.Elements(); len(ds) == 1 {
 		return &ds[0]
 	}
 	return nil

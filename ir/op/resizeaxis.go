@@ -189,7 +189,7 @@ func keepAspect(policy string, sizes []int64, plans []sampling) error {
 	return nil
 }
 
-// maxSamples is the most weights of one axis: its old size times its new one.
+// maxSamples is the most elements of a table made while reading: of the weights of one axis, its old size times its new one.
 const maxSamples = 1 << 24
 
 // sample resizes one axis.
