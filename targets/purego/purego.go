@@ -270,6 +270,8 @@ func constant(in *loop.Inst) string {
 			return fmt.Sprintf("math.Float32frombits(%#x)", math.Float32bits(f))
 		}
 		return fmt.Sprintf("float32(%s)", strconv.FormatFloat(in.Imm, 'g', -1, 32))
+	case in.Elem.Stored():
+		return convert(loop.F32, in.Elem, fmt.Sprintf("float32(math.Float64frombits(%#x))", math.Float64bits(in.Imm)))
 	}
 	return fmt.Sprintf("math.Float64frombits(%#x)", math.Float64bits(in.Imm))
 }
