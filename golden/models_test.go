@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
 
 	"mmc/driver"
+	"mmc/frontend/onnx/onnxpb"
 	"mmc/runtime"
 )
 
@@ -41,6 +43,38 @@ func TestExports(t *testing.T) { checkModels(t, modelsIn(t, "exports", 17)) }
 
 // TestLoops runs loops that stay in the program; loops/make.py makes them.
 func TestLoops(t *testing.T) { checkModels(t, modelsIn(t, "loops", 10)) }
+
+// TestNodeOrder runs the loops with their nodes in the opposite order, those of their graphs too.
+func TestNodeOrder(t *testing.T) {
+	list := modelsIn(t, "loops", 10)
+	for i, m := range list {
+		data, err := os.ReadFile(m.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &onnxpb.ModelProto{}
+		if err := p.Unmarshal(data); err != nil {
+			t.Fatal(err)
+		}
+		reverseNodes(p.Graph)
+		list[i].file = filepath.Join(t.TempDir(), "model.onnx")
+		if err := os.WriteFile(list[i].file, marshal(t, p), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkModels(t, list)
+}
+
+func reverseNodes(g *onnxpb.GraphProto) {
+	slices.Reverse(g.Node)
+	for _, n := range g.Node {
+		for _, a := range n.Attribute {
+			if a.G != nil {
+				reverseNodes(a.G)
+			}
+		}
+	}
+}
 
 // modelsIn are the models of a folder, each in a folder of its own; there must be so many.
 func modelsIn(t *testing.T, dir string, least int) []model {

@@ -200,3 +200,19 @@ func TestLastOfRandom(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCycles refuses nodes that read their own outputs or each other's.
+func TestCycles(t *testing.T) {
+	for _, c := range []struct {
+		nodes []*onnxpb.NodeProto
+		want  string
+	}{
+		{[]*onnxpb.NodeProto{node("", "Add", "y", "x", "y")}, `node 0 (Add): input 1, "y", is not defined before this node`},
+		{[]*onnxpb.NodeProto{node("", "Add", "a", "x", "b"), node("", "Neg", "b", "a"), node("", "Neg", "y", "b")}, `node 1 (Neg): input 0, "a", is not defined before this node`},
+	} {
+		_, err := decode(t, &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y", "n")}, Node: c.nodes})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}

@@ -27,9 +27,10 @@ func (s *scope) lookup(name string) *ir.Value {
 	return nil
 }
 
-// nodes reads a list of nodes in order. Problems are collected; the error is a *ir.Unify or an internal one.
+// nodes reads a list of nodes. Problems are collected; the error is a *ir.Unify or an internal one.
 func (r *reader) nodes(list []*onnxpb.NodeProto, s scope, prefix string) error {
-	for i, n := range list {
+	for _, i := range inOrder(list, &s) {
+		n := list[i]
 		what := prefix + nodeName(n, i)
 		if r.numNodes++; r.numNodes > MaxNodes {
 			return rejected("more than %d nodes", MaxNodes)
