@@ -205,10 +205,13 @@ def quantised_attention(root):
 
 def fused_matmul(root):
     """Products with more batch axes than a kernel takes, broadcast or not."""
-    nodes = [node("FusedMatMul", ["a", "b"], ["y0"], transB=1, alpha=0.5), helper.make_node("MatMul", ["a", "c"], ["y1"]), helper.make_node("MatMul", ["c2", "a"], ["y2"])]
+    nodes = [node("FusedMatMul", ["a", "b"], ["y0"], transB=1, alpha=0.5), helper.make_node("MatMul", ["a", "c"], ["y1"]), helper.make_node("MatMul", ["c2", "a"], ["y2"]),
+             node("FusedMatMul", ["b", "b"], ["y3"], transBatchA=1, transBatchB=1, transB=1, alpha=2.0), node("FusedMatMul", ["a", "a"], ["y4"], transBatchA=1, transBatchB=1, transB=1),
+             node("FusedMatMul", ["a", "a"], ["y5"], transBatchA=1, transA=1, transBatchB=1)]
     feeds = {"a": rand(2, 3, 1, 2, 4, 5), "b": rand(2, 1, 2, 2, 3, 5), "c": rand(5, 6), "c2": rand(3, 4)}
+    outputs = {f"y{i}": "float32" for i in range(6)}
     axes = {"a": ["batch", 3, 1, 2, 4, 5], "b": ["batch", 1, 2, 2, 3, 5]}
-    save(root, "fused-matmul", nodes, [feeds], {}, {"y0": "float32", "y1": "float32", "y2": "float32"}, axes)
+    save(root, "fused-matmul", nodes, [feeds], {}, outputs, axes)
 
 
 def products_of_bytes(root):

@@ -4,8 +4,8 @@ import (
 	"mmc/ir"
 )
 
-// The products that ONNX Runtime's optimiser writes: FusedMatMul is alpha A B with the last two axes of either exchanged, FusedGemm a
-// Gemm with an activation.
+// The products that ONNX Runtime's optimiser writes: FusedMatMul is alpha A B with the last two axes of either exchanged, or its rows the
+// first axis, FusedGemm a Gemm with an activation.
 func init() {
 	ir.FromONNX("com.microsoft", "FusedMatMul", 1, readFusedMatMul)
 	ir.FromONNX("com.microsoft", "FusedGemm", 1, readFusedGemm)
@@ -16,23 +16,35 @@ func readFusedMatMul(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	if c.Int("transBatchA", 0) != 0 || c.Int("transBatchB", 0) != 0 {
-		return ir.NotSupported("FusedMatMul that moves batch axes")
-	}
-	operands := []*ir.Value{in[0], in[1]}
-	for i, name := range []string{"transA", "transB"} {
-		if c.Int(name, 0) == 0 || len(in[i].Shape) < 2 {
+	for i, which := range []string{"A", "B"} {
+		if len(in[i].Shape) < 2 {
 			continue
 		}
-		if operands[i], err = swapLast(c, in[i]); err != nil {
-			return err
+		if c.Int("transBatch"+which, 0) != 0 {
+			if in[i], err = firstToRows(c, in[i]); err != nil {
+				return err
+			}
+		}
+		if c.Int("trans"+which, 0) != 0 {
+			if in[i], err = swapLast(c, in[i]); err != nil {
+				return err
+			}
 		}
 	}
-	y, err := product(c, operands[0], operands[1])
+	y, err := product(c, in[0], in[1])
 	if err != nil {
 		return err
 	}
 	return c.Return1(scaled(c, y, c.Float("alpha", 1)))
+}
+
+// firstToRows moves the first axis behind all but the last.
+func firstToRows(c *ir.Import, v *ir.Value) (*ir.Value, error) {
+	var perm []int64
+	for i := 1; i < len(v.Shape)-1; i++ {
+		perm = append(perm, int64(i))
+	}
+	return transpose(c, v, append(perm, 0, int64(len(v.Shape)-1))...)
 }
 
 func swapLast(c *ir.Import, v *ir.Value) (*ir.Value, error) {
