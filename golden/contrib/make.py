@@ -237,6 +237,16 @@ def products_of_bytes(root):
     save(root, "products-of-bytes", nodes, sets, constants, {"y0": "int32", "y1": "int32", "y2": "int32", "y3": "int32", "y4": "float32", "y5": "int8", "y6": "int32", "y7": "int32", "y8": "int32"}, axes)
 
 
+def resized_bytes(root):
+    """Images of quantised models made larger and smaller between their pixels."""
+    plain = helper.make_node
+    nodes = [plain("Resize", ["x", "", "", "two"], ["y0"], mode="linear"),
+             plain("Resize", ["x", "", "some"], ["y1"], mode="linear"), plain("Resize", ["z", "", "some"], ["y2"], mode="linear")]
+    feeds = {"x": rng.integers(0, 256, (2, 3, 5, 4), numpy.uint8), "z": rng.integers(-128, 128, (2, 3, 5, 4), numpy.int8)}
+    constants = {"two": numpy.array([2, 3, 10, 8], numpy.int64), "some": numpy.array([1, 1, 0.7, 1.9], numpy.float32)}
+    save(root, "resized-bytes", nodes, [feeds], constants, {"y0": "uint8", "y1": "uint8", "y2": "int8"})
+
+
 MODELS = [  # add at the end: a model's place is its seed
     fused_conv,
     fused_gemm,
@@ -254,6 +264,7 @@ MODELS = [  # add at the end: a model's place is its seed
     quantised_attention,
     fused_matmul,
     products_of_bytes,
+    resized_bytes,
 ]
 
 

@@ -139,6 +139,9 @@ func readResize(c *ir.Import) error {
 	if a.Mode != "linear" && a.Mode != "cubic" {
 		return fmt.Errorf("Resize in mode %.40q", a.Mode)
 	}
+	if v.Elem.Integer() && a.Mode == "linear" {
+		return resizeIntegers(c, v)
+	}
 	_, hasAxes := c.Ints("axes")
 	_, known := resizeCoords[a.Coord]
 	sizes, ok, err := c.Dims(3, "")
@@ -156,6 +159,18 @@ func readResize(c *ir.Import) error {
 	}
 	a.Sizes = ir.MakeDims(sizes)
 	return c.Return(c.Emit(Resize, a, v))
+}
+
+// resizeIntegers reads a Resize between integers, which ONNX Runtime's quantisers write: what is behind the point is cut off.
+func resizeIntegers(c *ir.Import, v *ir.Value) error {
+	var err error
+	if c.Inputs[0], err = cast(c, v, loop.F32); err != nil {
+		return err
+	}
+	if err := readResize(c); err != nil {
+		return err
+	}
+	return c.Return1(cast(c, c.Out[0], v.Elem))
 }
 
 // resizeCoords are the coordinate modes of the kernel.

@@ -1,0 +1,2 @@
+
+By0JàB18¨Êž‰B9'B‹¦”‹BGSVR`MVjkZe¡cfl£·¾Ávqgx¦¼º¹ˆxZSds€‡‡€rbPVtƒs‡¯¦je–®iŠÎÈxm§Äã¸b/Â£e?1,13€ykaYZekz}ƒzb`r{±¯¬‹M<WdÅÆÉ£V4>CµÁÙÂ|I(›¥¹¨tN6*uqiX=BfxbWA0"<~ŸÓÆ­³×Í“vÈ·•—¾´wY´™e`Œ‚A!¢ng|k2’œ±¬nK:|—ÎÕ¬zp`‚ÆáÓÇ¾ºYz¼ÙÒÅ´«e~¯½§†[El€©¯’g.w˜Ûæ¸°ÌÚy¾É²´ÎÜ}ƒ¦½Ôàytlu‘¢¨¬kowxrcL@Uayy_B!5IsxY>'P]wv\NML¦›…sgq’¢ÑºŒrmƒ´Íøã¹h*ÏÆ´ž…`-¨ŸrN3&Vf†€TDPVURM@*A„¦j]C,?™Ç–†gF$<¹„{iM%7¦4;KA.o<;)f…Á–B=ˆŒH'·–UKxvD+£–zfXJ:3uš‡H4JU-Z³®I5s’@±¾gR~•3“¸£Šl]7Kq¥Ÿn£†MDl’¶ÈÙ¤:PŒÒõ

@@ -1,0 +1,1 @@
+By1J~B6!O¢¥Ž^cm€˜©¸ŽzWIFXpÆ¡\:+*/¥¤£~EKe¨¹ÙºyEÊ·”¢Ë¦g•š¤š†b8T~ÊãàÙÑx•ÈÈ­»×nquwxlZ1JwrP>0ÕÈ±šRUWYI-RŒ pIP¢¸‘IR†j2<h¸”2D|;ˆ­½”W
