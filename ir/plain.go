@@ -43,9 +43,12 @@ func (n *Node) HoldsStrings() bool {
 // none.
 type Count string
 
-// NewCount makes a count for the next node of g. The symbol's name says that it may be 0.
+// counted is what the names of counts begin with: z, as they may be 0, and c.
+const counted = "zc"
+
+// NewCount makes a count for the next node of g.
 func (g *Graph) NewCount(most sym.Dim) Count {
-	return Count(fmt.Sprintf("zc%d:%s", len(g.Nodes), MakeDims([]sym.Dim{most})))
+	return Count(fmt.Sprintf("%s%d:%s", counted, len(g.Nodes), MakeDims([]sym.Dim{most})))
 }
 
 // Sym is the symbol's name.

@@ -17,6 +17,16 @@ type Unify struct {
 
 func (u *Unify) Error() string { return fmt.Sprintf("%s must equal %v", u.Sym, u.To) }
 
+// Found reports whether the fact is about a size that the program finds from its data: no reader can know it.
+func (u *Unify) Found() bool {
+	for _, s := range append(u.To.Symbols(), u.Sym) {
+		if strings.HasPrefix(s, counted) {
+			return true
+		}
+	}
+	return false
+}
+
 // Equal returns nil if the dims are equal, a *Unify if they would be under a fact about a symbol, else an error.
 func Equal(a, b sym.Dim) error {
 	if a == b {
@@ -44,7 +54,24 @@ func Equal(a, b sym.Dim) error {
 			return u
 		}
 	}
+	if u := summand(a, b); u != nil {
+		return u
+	}
 	return fmt.Errorf("sizes %v and %v cannot be shown to be equal", a, b)
+}
+
+// summand is the fact about a symbol that is added in one of two equal sizes and not in the other: what the other has more than the rest, which
+// cannot be below 0. Exports with a length of its own for each cache need it. nil if there is none.
+func summand(a, b sym.Dim) *Unify {
+	for _, p := range [][2]sym.Dim{{b, a}, {a, b}} {
+		for _, s := range p[0].Symbols() {
+			to := p[1].Sub(p[0]).Add(sym.Sym(s))
+			if lo, _ := to.Bounds(); lo >= 0 && !contains(to.Symbols(), s) {
+				return &Unify{s, to}
+			}
+		}
+	}
+	return nil
 }
 
 // divided is the fact that makes s equal to what a reshape leaves of a size: a quotient that comes out even; nil if there is none.

@@ -112,6 +112,36 @@ func TestDifferentNamesForOneSize(t *testing.T) {
 	}
 }
 
+// TestSummandsOfOneSize unifies axes that two concatenations make one: an export with a length of its own for each cache.
+func TestSummandsOfOneSize(t *testing.T) {
+	join := func(out string, in ...string) *onnxpb.NodeProto {
+		n := node("", "Concat", out, in...)
+		n.Attribute = []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}
+		return n
+	}
+	m, err := decode(t, &onnxpb.GraphProto{
+		Input:  []*onnxpb.ValueInfoProto{input("x", "n"), input("k", "past k"), input("v", "past v")},
+		Output: []*onnxpb.ValueInfoProto{input("y")},
+		Node:   []*onnxpb.NodeProto{join("a", "k", "x"), join("b", "v", "x"), node("", "Mul", "y", "a", "b")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := m.Graph.Inputs; !ir.SameShape(in[1].Shape, in[2].Shape) || ir.SameShape(in[0].Shape, in[1].Shape) {
+		t.Errorf("shapes %v, %v and %v", in[0].Shape, in[1].Shape, in[2].Shape)
+	}
+}
+
+// TestSizesOfData refuses what is right only if a size that depends on data has a certain value.
+func TestSizesOfData(t *testing.T) {
+	kept := node("", "Compress", "c", "x", "mask")
+	_, err := decode(t, &onnxpb.GraphProto{
+		Input: []*onnxpb.ValueInfoProto{input("x", "n"), input("z", "m")}, Output: []*onnxpb.ValueInfoProto{input("y")},
+		Node: []*onnxpb.NodeProto{node("", "Greater", "mask", "x", "x"), kept, node("", "Add", "y", "c", "z")}})
+	if err == nil || !strings.Contains(err.Error(), "depends on data") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestAllProblemsAtOnce wants every unknown operator listed with its count.
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, err := decode(t, &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("c")},

@@ -41,7 +41,9 @@ func (r *reader) nodes(list []*onnxpb.NodeProto, s scope, prefix string) error {
 		if err := r.node(n, s, what); err != nil {
 			var u *ir.Unify
 			var rej *Rejected
-			if errors.As(err, &u) || errors.As(err, &rej) {
+			if errors.As(err, &u) && u.Found() {
+				err = ir.NotSupported("sizes of which one depends on data where they must be the same")
+			} else if u != nil || errors.As(err, &rej) {
 				return err
 			}
 			if !errors.Is(err, errBody) {
