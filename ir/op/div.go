@@ -13,8 +13,11 @@ func init() {
 	binary(Div, "Div", loop.Div, sameAsFirst, divDims)
 }
 
-// divDims is the truncated quotient where both are known not to be negative, so that it is the floor.
+// divDims is the truncated quotient where it is exact, or both are known not to be negative, so that it is the floor.
 func divDims(a, b sym.Dim) (sym.Dim, bool) {
+	if q, ok := a.Div(b); ok {
+		return q, true
+	}
 	alo, _ := a.Bounds()
 	blo, _ := b.Bounds()
 	if alo < 0 || blo <= 0 {

@@ -106,6 +106,15 @@ func (p padding) cut(v *ir.Value, axis int, n sym.Dim, front bool) (*ir.Value, s
 	return p.slice(v, axis, sym.Const(0), left), sym.Const(0)
 }
 
+// within reports whether a pad is at most what there is to take it from; where that depends on the sizes, the program checks it.
+func (p padding) within(n, most sym.Dim) bool {
+	truth := n.LessEq(most)
+	if truth == sym.Unknown {
+		p.c.Graph.Requires = append(p.c.Graph.Requires, ir.Require{Small: n, Large: most, Why: "the padding at " + p.c.From})
+	}
+	return truth != sym.False
+}
+
 // part is what stands on one side of v: n entries of the axis.
 func (p padding) part(v *ir.Value, axis int, n sym.Dim, front bool) *ir.Value {
 	if p.err != nil {
@@ -125,7 +134,7 @@ func (p padding) part(v *ir.Value, axis int, n sym.Dim, front bool) *ir.Value {
 		}
 		return p.expand(p.slice(v, axis, at, sym.Const(1)), shape)
 	case "wrap":
-		if n.LessEq(size) != sym.True {
+		if !p.within(n, size) {
 			break
 		}
 		if front {
@@ -133,7 +142,7 @@ func (p padding) part(v *ir.Value, axis int, n sym.Dim, front bool) *ir.Value {
 		}
 		return p.slice(v, axis, sym.Const(0), n)
 	case "reflect":
-		if n.LessEq(last) != sym.True {
+		if !p.within(n, last) {
 			break
 		}
 		from := n

@@ -53,9 +53,10 @@ func init() {
 	ir.FromONNX("", "Split", 1, readSplit)
 }
 
+// sliceDims are the contents of a part of v, or nil.
 func sliceDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
 	if len(v.Shape) != 1 {
-		return nil
+		return slicedDims(v, starts, sizes, steps)
 	}
 	size, ok := sizes[0].Const()
 	if !ok || size > maxKnown {
@@ -67,6 +68,33 @@ func sliceDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
 			return nil
 		}
 	}
+	return out
+}
+
+// slicedDims are sliceDims of several axes, as in the way from torch's order of padding to ONNX's.
+func slicedDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
+	known := v.Contents()
+	if known == nil {
+		return nil
+	}
+	shape, strides, at := ir.ConstShape(sizes), contiguous(ir.ConstShape(v.Shape)), int64(0)
+	for i, d := range v.Shape {
+		first, ok := starts[i].Const()
+		last, n := first+(shape[i]-1)*steps[i], ir.ConstShape([]sym.Dim{d})[0]
+		if !ok || shape[i] < 1 || min(first, last) < 0 || max(first, last) >= n {
+			return nil
+		}
+		at += first * strides[i]
+		strides[i] *= steps[i]
+	}
+	var out []sym.Dim
+	forEach(shape, func(idx []int64) {
+		k := at
+		for i, n := range idx {
+			k += n * strides[i]
+		}
+		out = append(out, known[k])
+	})
 	return out
 }
 

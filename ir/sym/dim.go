@@ -278,8 +278,17 @@ func (d Dim) LessEq(e Dim) Truth {
 }
 
 // Bounds gives an interval that holds d for every binding; it may be wider than needed.
-func (d Dim) Bounds() (lo, hi int64) {
-	for _, t := range d.terms() {
+func (d Dim) Bounds() (lo, hi int64) { return d.bounds(maxChosen) }
+
+// maxChosen is how many terms of a sum Bounds takes one side of, one within another, and maxRefined the most terms of such a sum.
+const (
+	maxChosen  = 3
+	maxRefined = 6
+)
+
+func (d Dim) bounds(choices int) (lo, hi int64) {
+	ts := d.terms()
+	for _, t := range ts {
 		tlo, thi := t.coef, t.coef
 		for _, a := range t.atoms {
 			alo, ahi := atomBounds(a)
@@ -287,7 +296,54 @@ func (d Dim) Bounds() (lo, hi int64) {
 		}
 		lo, hi = addSat(lo, tlo), addSat(hi, thi)
 	}
+	if choices == 0 || len(ts) == 1 || len(ts) > maxRefined {
+		return lo, hi
+	}
+	for _, t := range ts {
+		if len(t.atoms) != 1 {
+			continue
+		}
+		for _, side := range sides(t) {
+			lower, upper := d.Add(side.of).Sub(Dim{s: t.atoms[0]}.Mul(Const(t.coef))).bounds(choices - 1)
+			if side.less {
+				lo = max(lo, lower)
+			} else {
+				hi = min(hi, upper)
+			}
+		}
+	}
 	return lo, hi
+}
+
+// side is what a term is never less than, or never more.
+type side struct {
+	of   Dim
+	less bool
+}
+
+// sides are those of a minimum, a maximum, or a multiple of a quotient: what is less a minimum of x, say, is at least what is less x.
+func sides(t term) []side {
+	name, x, y, _ := splitCall(t.atoms[0])
+	up := t.coef > 0
+	k := Const(t.coef)
+	switch name {
+	case "min":
+		return []side{{x.Mul(k), !up}, {y.Mul(k), !up}}
+	case "max":
+		return []side{{x.Mul(k), up}, {y.Mul(k), up}}
+	}
+	c, ok := y.Const()
+	if !ok || c < 1 || t.coef%c != 0 {
+		return nil
+	}
+	k, most := Const(t.coef/c), Const(c-1)
+	switch name {
+	case "floordiv":
+		return []side{{x.Sub(most).Mul(k), up}, {x.Mul(k), !up}}
+	case "ceildiv":
+		return []side{{x.Mul(k), up}, {x.Add(most).Mul(k), !up}}
+	}
+	return nil
 }
 
 func mulBounds(alo, ahi, blo, bhi int64) (int64, int64) {

@@ -36,6 +36,22 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// TestPadded wants what makes a size a multiple to vanish where it is added, and parts of a size to be it again.
+func TestPadded(t *testing.T) {
+	a := Sym("s0").FloorDiv(Const(4))
+	pad := Const(7).Sub(a.Mod(Const(7))).Mod(Const(7))
+	if got := a.Add(pad); got != a.CeilDiv(Const(7)).Mul(Const(7)) {
+		t.Errorf("x + (7 - x mod 7) mod 7 = %v", got)
+	}
+	if lo, hi := pad.Bounds(); lo != 0 || hi != 6 {
+		t.Errorf("%v is in [%d, %d]", pad, lo, hi)
+	}
+	shift := a.Min(Const(3))
+	if got := a.Sub(shift).Max(Const(0)).Add(shift); got != a {
+		t.Errorf("max(0, x - min(3, x)) + min(3, x) = %v", got)
+	}
+}
+
 // TestRandom builds random expressions twice, as Dims and as numbers, and compares after printing and parsing.
 func TestRandom(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))

@@ -132,5 +132,33 @@ func (d Dim) Mod(e Dim) Dim {
 	if _, ok := d.Div(e); ok {
 		return Const(0)
 	}
-	return call("mod", d, e)
+	c, ok := e.Const()
+	if !ok || c <= 0 {
+		return call("mod", d, e)
+	}
+	d = d.remainder(c)
+	if _, ok := d.Div(e); ok {
+		return Const(0)
+	}
+	for _, t := range d.terms() {
+		if t.coef > 0 {
+			return call("mod", d, e)
+		}
+	}
+	return d.Neg().CeilDiv(e).Mul(e).Add(d) // what fills up -d: it meets d again where something is padded
+}
+
+// remainder is what has the same remainder as d by c: multiples of c are left out, and remainders are what they are of.
+func (d Dim) remainder(c int64) Dim {
+	_, rest := d.splitMultiples(c)
+	for _, t := range rest.terms() {
+		if len(t.atoms) != 1 {
+			continue
+		}
+		if name, x, by, _ := splitCall(t.atoms[0]); name == "mod" && by.Is(c) {
+			rest = rest.Add(x.Sub(Dim{s: t.atoms[0]}).Mul(Const(t.coef)))
+		}
+	}
+	_, rest = rest.splitMultiples(c)
+	return rest
 }
