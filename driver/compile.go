@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,9 +44,14 @@ type Compiled struct {
 	o      Options
 }
 
+// reading is what the reader of the model has to know.
+func (o *Options) reading() onnx.Options {
+	return onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix}
+}
+
 // Load reads a model and runs the passes.
 func Load(path string, o Options) (*Compiled, error) {
-	m, err := onnx.Load(path, onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix})
+	m, err := onnx.Load(path, o.reading())
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +82,32 @@ func Compile(path string, o Options) (*Compiled, error) {
 	}
 	c.Plan, err = codegen.Lower(c.Graph)
 	return c, err
+}
+
+// CompileOpen is Compile with the axes of Options.Dims left open, but for those whose sizes operators have to know.
+func CompileOpen(path string, o Options) (*Compiled, error) {
+	dims := o.Dims
+	o.Dims = map[string]int64{}
+	c, err := Compile(path, o)
+	var uns *onnx.Unsupported
+	if !errors.As(err, &uns) {
+		return c, err
+	}
+	for _, z := range uns.Sizes {
+		if n, ok := dims[z.Name]; ok {
+			o.Dims[z.Name] = n
+		}
+	}
+	if len(o.Dims) == 0 {
+		return nil, err
+	}
+	return Compile(path, o)
+}
+
+// Bound reports whether an axis has one size in the program.
+func (c *Compiled) Bound(axis string) bool {
+	_, ok := c.o.Dims[axis]
+	return ok
 }
 
 // FromGraph is Compile for a graph made by other means: the passes have run, or are not wanted.

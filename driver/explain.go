@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"strconv"
 	"strings"
 
 	"mmc/frontend/onnx"
@@ -61,10 +60,10 @@ func newExplanation() *Explanation {
 	return &Explanation{Schema: 1, Fused: []Fused{}, Missed: []Missed{}, Kernels: []KernelCount{}, Unsupported: []onnx.Missing{}}
 }
 
-// Explain prints what became of the model.
-func Explain(w io.Writer, path string, o Options, dims map[string]string, asJSON bool) error {
+// Explain prints what became of the model; Options.Dims are the sizes that formulas are computed at.
+func Explain(w io.Writer, path string, o Options, asJSON bool) error {
 	e := newExplanation()
-	c, err := Compile(path, o)
+	c, err := CompileOpen(path, o)
 	var uns *onnx.Unsupported
 	if errors.As(err, &uns) {
 		e.Unsupported = uns.List
@@ -76,7 +75,7 @@ func Explain(w io.Writer, path string, o Options, dims map[string]string, asJSON
 	if err != nil {
 		return err
 	}
-	if err := e.fill(c, dims); err != nil {
+	if err := e.fill(c, o.Dims); err != nil {
 		return err
 	}
 	if asJSON {
@@ -86,7 +85,7 @@ func Explain(w io.Writer, path string, o Options, dims map[string]string, asJSON
 	return nil
 }
 
-func (e *Explanation) fill(c *Compiled, dims map[string]string) error {
+func (e *Explanation) fill(c *Compiled, dims map[string]int64) error {
 	e.OpsBefore, e.OpsAfter = c.Model.NumNodes, len(c.Graph.Nodes)
 	for _, s := range c.Report.Fused {
 		e.addFused(s.Pass, s.Kind, s.Where)
@@ -112,11 +111,7 @@ func (e *Explanation) fill(c *Compiled, dims map[string]string) error {
 	for i, s := range c.Plan.Symbols {
 		hint[s] = c.Plan.Hints()[i]
 		b[s] = defaultSize(hint[s], i)
-		if v, ok := dims[hint[s]]; ok {
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				return fmt.Errorf("--dim %s=%s: %w", hint[s], v, err)
-			}
+		if n, ok := dims[hint[s]]; ok {
 			b[s] = n
 		}
 		e.Arena.At[hint[s]] = b[s]

@@ -32,16 +32,16 @@ type reportData struct {
 
 // Report writes what became of the model as one HTML page that needs nothing else: what was fused and what nearly was, kernels and memory,
 // and the graph before and after, each node with the model's nodes it comes from.
-func Report(file, path string, o Options, dims map[string]string) error {
+func Report(file, path string, o Options) error {
 	e := newExplanation()
-	c, err := Compile(path, o)
+	c, err := CompileOpen(path, o)
 	if err != nil {
 		return err
 	}
-	if err := e.fill(c, dims); err != nil {
+	if err := e.fill(c, o.Dims); err != nil {
 		return err
 	}
-	m, err := onnx.Load(path, onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix})
+	m, err := onnx.Load(path, c.o.reading())
 	if err != nil {
 		return err
 	}

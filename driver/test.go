@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +72,7 @@ func Test(w io.Writer, dirs []string, o TestOptions) error {
 func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 	var results []rt.SetResult
 	var list []*Compiled
-	var where [][]string
+	var made []variant
 	for _, dir := range dirs {
 		vs, err := variants(dir, o.Options)
 		if err != nil {
@@ -83,7 +84,7 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 				results = append(results, evalSets(v, o)...)
 				continue
 			}
-			list, where = append(list, v.c), append(where, v.sets)
+			list, made = append(list, v.c), append(made, v)
 		}
 	}
 	if len(list) == 0 {
@@ -94,89 +95,120 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 		return nil, err
 	}
 	defer s.Close()
-	for i := range list {
-		part, err := s.test(i, where[i], o)
+	for i, v := range made {
+		part, err := s.test(i, v.sets, o)
 		if err != nil {
-			part = []rt.SetResult{{Model: filepath.Base(where[i][0]), Error: err.Error()}}
+			part = []rt.SetResult{{Model: filepath.Base(v.sets[0]), Error: err.Error()}}
+		}
+		for k := range part {
+			part[k].Fixed = append(part[k].Fixed, v.sizes...)
 		}
 		results = append(results, part...)
 	}
 	return results, nil
 }
 
-// CompileFor is Compile for a folder with data sets: inputs whose contents operators have to know are fixed to those of the first set.
+// CompileFor is Compile for a folder with data sets: inputs whose contents operators have to know are fixed to those of the first set,
+// and so are sizes that they have to know.
 func CompileFor(dir string, o Options) (*Compiled, error) {
+	c, _, err := compileFor(dir, o)
+	return c, err
+}
+
+// open is what a program has to be made for.
+type open struct {
+	inputs []string
+	sizes  []onnx.Size
+}
+
+// compileFor is CompileFor; it also gives what the program was made for.
+func compileFor(dir string, o Options) (*Compiled, open, error) {
+	var made open
 	for {
 		c, err := Compile(dir, o)
 		var uns *onnx.Unsupported
-		if !errors.As(err, &uns) || !o.fixFrom(dir, uns.Inputs) {
-			return c, err
+		if !errors.As(err, &uns) {
+			return c, made, err
 		}
+		more := open{append(slices.Clone(made.inputs), uns.Inputs...), append(slices.Clone(made.sizes), uns.Sizes...)}
+		sets, _ := rt.DataSets(dir)
+		if len(sets) == 0 || !o.take(sets[0], more) {
+			return c, made, err
+		}
+		made = more
 	}
 }
 
-// fixFrom fixes inputs to what the folder's first data set holds; it reports whether it found a new one.
-func (o *Options) fixFrom(dir string, names []string) bool {
-	sets, err := rt.DataSets(dir)
-	if err != nil {
-		return false
-	}
-	files, _ := filepath.Glob(filepath.Join(sets[0], "input_*.pb"))
-	fixed := map[string]*ir.Tensor{}
-	for name, t := range o.Fixed {
-		fixed[name] = t
-	}
-	before := len(fixed)
+// take fixes inputs and sizes to what a data set holds; it reports whether it found a new one.
+func (o *Options) take(set string, made open) bool {
+	files, _ := filepath.Glob(filepath.Join(set, "input_*.pb"))
+	before := len(o.Fixed) + len(o.Dims)
+	o.Fixed, o.Dims = maps.Clone(o.Fixed), maps.Clone(o.Dims)
 	for _, f := range files {
 		t, name, err := onnx.ReadTensor(f)
-		if err == nil && slices.Contains(names, name) {
-			fixed[name] = t
+		if err != nil {
+			continue
+		}
+		if slices.Contains(made.inputs, name) {
+			if o.Fixed == nil {
+				o.Fixed = map[string]*ir.Tensor{}
+			}
+			o.Fixed[name] = t
+		}
+		for _, z := range made.sizes {
+			if z.Input != name || z.Axis >= len(t.Shape) {
+				continue
+			}
+			if o.Dims == nil {
+				o.Dims = map[string]int64{}
+			}
+			o.Dims[z.Name] = t.Shape[z.Axis]
 		}
 	}
-	o.Fixed = fixed
-	return len(fixed) > before
+	return len(o.Fixed)+len(o.Dims) > before
 }
 
-// variant is a program and the data sets it is for: all of a folder's, or those that agree in the inputs it was made for.
+// variant is a program and the data sets it is for: all of a folder's, or those that agree in what it was made for.
 type variant struct {
-	c    *Compiled
-	sets []string
+	c     *Compiled
+	sets  []string
+	sizes []string // that it was made for, as NAME=N
 }
 
-// variants compiles a folder's model, once for every contents that its data sets have for the inputs that must be fixed.
+// variants compiles a folder's model, once for every contents and sizes that its data sets have where they must be fixed.
 func variants(dir string, o Options) ([]variant, error) {
-	c, err := CompileFor(dir, o)
+	c, made, err := compileFor(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.o.Fixed) == len(o.Fixed) {
-		return []variant{{c, []string{dir}}}, nil
+	if len(made.inputs)+len(made.sizes) == 0 {
+		return []variant{{c, []string{dir}, nil}}, nil
 	}
 	sets, err := rt.DataSets(dir)
 	if err != nil {
 		return nil, err
-	}
-	var names []string
-	for name := range c.o.Fixed {
-		names = append(names, name)
 	}
 	var out []variant
 	known := map[string]int{}
 	for k, set := range sets {
 		own := o
-		own.fixFrom(set, names)
-		key := contents(own.Fixed)
+		own.take(set, made)
+		v := variant{c, []string{set}, nil}
+		for _, z := range made.sizes {
+			v.sizes = append(v.sizes, fmt.Sprintf("%s=%d", z.Name, own.Dims[z.Name]))
+		}
+		key := contents(own.Fixed) + strings.Join(v.sizes, ";")
 		if i, ok := known[key]; ok {
 			out[i].sets = append(out[i].sets, set)
 			continue
 		}
 		known[key] = len(out)
 		if k > 0 {
-			if c, err = Compile(dir, own); err != nil {
+			if v.c, err = Compile(dir, own); err != nil {
 				return nil, err
 			}
 		}
-		out = append(out, variant{c, []string{set}})
+		out = append(out, v)
 	}
 	return out, nil
 }

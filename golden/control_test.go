@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -80,6 +81,53 @@ func TestFixedInput(t *testing.T) {
 		if (err == nil) != c.ok || c.ok && !strings.Contains(string(out), "f32[2 2 3]") {
 			t.Errorf("%v: %v: %s", c.args, err, out)
 		}
+	}
+}
+
+// TestFixedSizes compiles a Reshape to a side that is the root of an axis: the error says which axis to bind, data sets bind it for
+// themselves, and what wants axes open binds that one alone.
+func TestFixedSizes(t *testing.T) {
+	half := &onnxpb.TensorProto{Name: "half", DataType: 1, FloatData: []float32{0.5}}
+	to := func(elem int64) []*onnxpb.AttributeProto {
+		return []*onnxpb.AttributeProto{{Name: "to", I: elem, Type: 2}}
+	}
+	g := &onnxpb.GraphProto{Name: "g", Input: []*onnxpb.ValueInfoProto{port("x", 1, "n", "m")}, Output: []*onnxpb.ValueInfoProto{port("y", 1)},
+		Initializer: []*onnxpb.TensorProto{i64("one", 1), i64("same", 0), half},
+		Node: []*onnxpb.NodeProto{intNode("Shape", "shape", nil, "x"), intNode("Gather", "size", nil, "shape", "one"),
+			intNode("Cast", "f", to(1), "size"), intNode("Pow", "root", nil, "f", "half"), intNode("Cast", "side", to(7), "root"),
+			intNode("Concat", "to", []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}, "same", "side", "side"), intNode("Reshape", "y", nil, "x", "to")}}
+	dir := t.TempDir()
+	write := func(data []byte, path ...string) {
+		file := filepath.Join(append([]string{dir}, path...)...)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, data, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(marshal(t, opModel(g)), "model.onnx")
+	for i, n := range []int64{3, 4, 3} {
+		x := &onnxpb.TensorProto{Name: "x", DataType: 1, Dims: []int64{2, n * n}, FloatData: make([]float32, 2*n*n)}
+		for k := range x.FloatData {
+			x.FloatData[k] = float32(k)
+		}
+		set := fmt.Sprintf("test_data_set_%d", i)
+		write(marshal(t, x), set, "input_0.pb")
+		x.Name, x.Dims = "y", []int64{2, n, n}
+		write(marshal(t, x), set, "output_0.pb")
+	}
+	o := driver.Options{Targets: everything()}
+	_, err := driver.Compile(dir, o)
+	var uns *onnx.Unsupported
+	if !errors.As(err, &uns) || len(uns.Sizes) != 1 || uns.Sizes[0] != (onnx.Size{Name: "m", Input: "x", Axis: 1}) || !strings.Contains(err.Error(), "--dim m=N") {
+		t.Fatalf("%v", err)
+	}
+	var said bytes.Buffer
+	if err := driver.Test(&said, []string{dir}, driver.TestOptions{Options: o, ATol: -1, RTol: -1}); err != nil || strings.Count(said.String(), "m=9") != 2 || !strings.Contains(said.String(), "m=16") {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	o.Dims = map[string]int64{"m": 25, "n": 2}
+	c, err := driver.CompileOpen(dir, o)
+	if err != nil || !c.Bound("m") || c.Bound("n") {
+		t.Errorf("%v: %+v", err, c)
 	}
 }
 

@@ -81,7 +81,7 @@ func smallModel(rename func(string) string) *onnxpb.ModelProto {
 	}
 }
 
-func marshal(t *testing.T, m *onnxpb.ModelProto) []byte {
+func marshal(t *testing.T, m interface{ Marshal() ([]byte, error) }) []byte {
 	t.Helper()
 	data, err := m.Marshal()
 	if err != nil {

@@ -44,7 +44,7 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		page := filepath.Join(dir, "report.html")
-		if err := driver.Report(page, model, driver.Options{}, nil); err != nil {
+		if err := driver.Report(page, model, driver.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(page)

@@ -34,7 +34,7 @@ type modelFlags struct {
 	NoColor    bool              `help:"Accepted; nothing is colored."`
 }
 
-func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
+func (f *modelFlags) options() (driver.Options, error) {
 	c, err := targetFor(f.Target, f.Isa, f.Dtype)
 	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
 		GOOS: c.goos, GOARCH: c.goarch, Targets: c.kernels, Accelerator: c.accelerator}
@@ -45,7 +45,7 @@ func (f *modelFlags) options(bindDims bool) (driver.Options, error) {
 		o.Disable[p] = true
 	}
 	o.Fix = f.Fix
-	if err != nil || !bindDims {
+	if err != nil {
 		return o, err
 	}
 	for name, s := range f.Dim {
@@ -79,7 +79,7 @@ type buildCmd struct {
 }
 
 func (c *buildCmd) Run() error {
-	o, err := c.options(true)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ type emitCmd struct {
 }
 
 func (c *emitCmd) Run() error {
-	o, err := c.options(true)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (c *runCmd) Run() error {
 	if c.Out != "" {
 		args = append(args, "-o", c.Out)
 	}
-	return c.passOn(c.Model, true, args)
+	return c.passOn(c.Model, args)
 }
 
 // programFlags are the flags that a compiled program takes too.
@@ -142,8 +142,8 @@ func (f *modelFlags) programFlags(cmd string) []string {
 }
 
 // passOn compiles the model, cached, and runs the program with the arguments.
-func (f *modelFlags) passOn(model string, bindDims bool, args []string) error {
-	o, err := f.options(bindDims)
+func (f *modelFlags) passOn(model string, args []string) error {
+	o, err := f.options()
 	if err != nil {
 		return err
 	}
@@ -151,6 +151,10 @@ func (f *modelFlags) passOn(model string, bindDims bool, args []string) error {
 	if err != nil {
 		return err
 	}
+	return execCached(m, args)
+}
+
+func execCached(m *driver.Compiled, args []string) error {
 	bin, err := m.Cached()
 	if err != nil {
 		return err
@@ -167,7 +171,7 @@ type testCmd struct {
 }
 
 func (c *testCmd) Run() error {
-	o, err := c.options(true)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
@@ -188,13 +192,23 @@ func (c *benchCmd) Run() error {
 	if c.Kernels {
 		args = append(args, "--kernels")
 	}
-	for name, n := range c.Dim {
-		args = append(args, "--dim", name+"="+n)
-	}
 	for name, file := range c.Inputs {
 		args = append(args, "-i", name+"="+file)
 	}
-	return c.passOn(c.Model, false, args)
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	m, err := driver.CompileOpen(c.Model, o)
+	if err != nil {
+		return err
+	}
+	for name, n := range c.Dim {
+		if !m.Bound(name) {
+			args = append(args, "--dim", name+"="+n)
+		}
+	}
+	return execCached(m, args)
 }
 
 type generateCmd struct {
@@ -223,7 +237,7 @@ func (c *generateCmd) Run() error {
 	for name, file := range c.Inputs {
 		args = append(args, "-i", name+"="+file)
 	}
-	return c.passOn(c.Model, true, args)
+	return c.passOn(c.Model, args)
 }
 
 type explainCmd struct {
@@ -233,14 +247,14 @@ type explainCmd struct {
 }
 
 func (c *explainCmd) Run() error {
-	o, err := c.options(false)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
 	if c.Out != "" {
-		return driver.Report(c.Out, c.Model, o, c.Dim)
+		return driver.Report(c.Out, c.Model, o)
 	}
-	return driver.Explain(os.Stdout, c.Model, o, c.Dim, c.JSON)
+	return driver.Explain(os.Stdout, c.Model, o, c.JSON)
 }
 
 type optCmd struct {
@@ -250,7 +264,7 @@ type optCmd struct {
 }
 
 func (c *optCmd) Run() error {
-	o, err := c.options(true)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}

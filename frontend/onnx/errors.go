@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mmc/ir"
+	"mmc/ir/sym"
 )
 
 // Rejected says that the model is malformed or beyond a limit. Each problem names the node or tensor.
@@ -43,28 +44,60 @@ type Missing struct {
 }
 
 // Unsupported lists everything the model needs that this compiler does not have, with counts. Inputs are those whose contents some
-// operator has to know: with them fixed there is less that is missing.
+// operator has to know, Sizes those axes of inputs: with them fixed there is less that is missing.
 type Unsupported struct {
 	List   []Missing
 	Inputs []string
+	Sizes  []Size
+}
+
+// Size is an open axis of an input. Name is the model's for it or, if it has none, its symbol: what Options.Dims knows it by.
+type Size struct {
+	Name, Input string
+	Axis        int
 }
 
 // maxNeeded is the highest rank of an input that Unsupported.Inputs names: sizes, axes, counts.
 const maxNeeded = 1
 
-// needs adds the inputs that v is computed from.
-func (u *Unsupported) needs(v *ir.Value, seen map[*ir.Value]bool) {
+// needs adds the inputs that v is computed from, and the axes of which it is.
+func (u *Unsupported) needs(v *ir.Value, g *ir.Graph, seen map[*ir.Value]bool) {
 	if v == nil || seen[v] || v.Const != nil {
 		return
 	}
 	seen[v] = true
+	for _, d := range v.Dims {
+		for _, s := range d.Symbols() {
+			u.needsSize(s, g)
+		}
+	}
+	if v.Dims != nil {
+		return
+	}
 	if v.Def == nil && len(v.Shape) <= maxNeeded && !slices.Contains(u.Inputs, v.Name) {
 		u.Inputs = append(u.Inputs, v.Name)
 	}
 	if v.Def != nil {
 		for _, w := range v.Def.In {
-			u.needs(w, seen)
+			u.needs(w, g, seen)
 		}
+	}
+}
+
+func (u *Unsupported) needsSize(symbol string, g *ir.Graph) {
+	for _, v := range g.Inputs {
+		axis := slices.Index(v.Shape, sym.Sym(symbol))
+		if axis < 0 {
+			continue
+		}
+		z := Size{g.Hints[symbol], v.Name, axis}
+		if z.Name == "" {
+			z.Name = "s" + symbol[1:]
+		}
+		if !slices.Contains(u.Sizes, z) {
+			u.Sizes = append(u.Sizes, z)
+		}
+		return
 	}
 }
 
@@ -80,6 +113,12 @@ func (u *Unsupported) Error() string {
 	hint := ""
 	if len(u.Inputs) > 0 {
 		hint = fmt.Sprintf("\nit may help to fix inputs: --fix %s=VALUE", strings.Join(u.Inputs, "=VALUE --fix "))
+	}
+	if len(u.Sizes) > 0 {
+		hint += "\nit may help to bind axes:"
+	}
+	for _, z := range u.Sizes {
+		hint += fmt.Sprintf(" --dim %s=N", z.Name)
 	}
 	return listed("not supported", lines) + hint
 }
