@@ -19,6 +19,7 @@ import (
 // Options of a compilation.
 type Options struct {
 	Dims       map[string]int64
+	Apart      map[string]bool // names of axes that differ from input to input
 	TrustLinks bool
 	Fixed      map[string]*ir.Tensor // inputs that the program is made for
 	Fix        map[string]string     // the same as text: numbers with commas, or a file
@@ -46,7 +47,7 @@ type Compiled struct {
 
 // reading is what the reader of the model has to know.
 func (o *Options) reading() onnx.Options {
-	return onnx.Options{Dims: o.Dims, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix}
+	return onnx.Options{Dims: o.Dims, Apart: o.Apart, TrustLinks: o.TrustLinks, Fixed: o.Fixed, Fix: o.Fix}
 }
 
 // Load reads a model and runs the passes.

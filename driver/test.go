@@ -16,6 +16,7 @@ import (
 	"mmc/frontend/onnx"
 	"mmc/ir"
 	"mmc/ir/loop"
+	"mmc/ir/sym"
 	"mmc/runtime"
 )
 
@@ -109,7 +110,7 @@ func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
 }
 
 // CompileFor is Compile for a folder with data sets: inputs whose contents operators have to know are fixed to those of the first set,
-// and so are sizes that they have to know.
+// and so are sizes that they have to know. Axes of one name whose sizes differ in a set are taken apart.
 func CompileFor(dir string, o Options) (*Compiled, error) {
 	c, _, err := compileFor(dir, o)
 	return c, err
@@ -126,17 +127,46 @@ func compileFor(dir string, o Options) (*Compiled, open, error) {
 	var made open
 	for {
 		c, err := Compile(dir, o)
+		sets, _ := rt.DataSets(dir)
+		if err == nil && o.takeApart(c.Graph, sets) {
+			continue
+		}
 		var uns *onnx.Unsupported
 		if !errors.As(err, &uns) {
 			return c, made, err
 		}
 		more := open{append(slices.Clone(made.inputs), uns.Inputs...), append(slices.Clone(made.sizes), uns.Sizes...)}
-		sets, _ := rt.DataSets(dir)
 		if len(sets) == 0 || !o.take(sets[0], more) {
 			return c, made, err
 		}
 		made = more
 	}
+}
+
+// takeApart adds the names of axes that have two sizes in a data set; it reports whether it found a new one.
+func (o *Options) takeApart(g *ir.Graph, sets []string) bool {
+	before := len(o.Apart)
+	for _, set := range sets {
+		size := map[sym.Dim]int64{}
+		for i, v := range g.Inputs {
+			t, _, err := onnx.ReadTensor(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)))
+			if err != nil || len(t.Shape) != len(v.Shape) {
+				continue
+			}
+			for a, d := range v.Shape {
+				was, known := size[d]
+				size[d] = t.Shape[a]
+				if hint := g.Hints[d.String()]; known && was != t.Shape[a] && hint != "" && !o.Apart[hint] {
+					o.Apart = maps.Clone(o.Apart)
+					if o.Apart == nil {
+						o.Apart = map[string]bool{}
+					}
+					o.Apart[hint] = true
+				}
+			}
+		}
+	}
+	return len(o.Apart) > before
 }
 
 // take fixes inputs and sizes to what a data set holds; it reports whether it found a new one.
@@ -192,6 +222,7 @@ func variants(dir string, o Options) ([]variant, error) {
 	known := map[string]int{}
 	for k, set := range sets {
 		own := o
+		own.Apart = c.o.Apart
 		own.take(set, made)
 		v := variant{c, []string{set}, nil}
 		for _, z := range made.sizes {

@@ -131,6 +131,38 @@ func TestFixedSizes(t *testing.T) {
 	}
 }
 
+// TestApart runs a model that calls the axes of two inputs by one name on data where they differ.
+func TestApart(t *testing.T) {
+	g := &onnxpb.GraphProto{Name: "g", Input: []*onnxpb.ValueInfoProto{port("x", 1, "n", "length"), port("y", 1, "n", "length")},
+		Output: []*onnxpb.ValueInfoProto{port("z", 1)},
+		Node:   []*onnxpb.NodeProto{intNode("Concat", "z", []*onnxpb.AttributeProto{{Name: "axis", I: 1, Type: 2}}, "x", "y")}}
+	dir := t.TempDir()
+	set := filepath.Join(dir, "test_data_set_0")
+	if err := errors.Join(os.Mkdir(set, 0o755), os.WriteFile(filepath.Join(dir, "model.onnx"), marshal(t, opModel(g)), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string][]float32{"input_0": {1, 2}, "input_1": {3}, "output_0": {1, 2, 3}} {
+		p := &onnxpb.TensorProto{DataType: 1, Dims: []int64{1, int64(len(v))}, FloatData: v}
+		if err := os.WriteFile(filepath.Join(set, name+".pb"), marshal(t, p), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := driver.Options{Targets: everything()}
+	var said bytes.Buffer
+	if err := driver.Test(&said, []string{dir}, driver.TestOptions{Options: o, ATol: -1, RTol: -1}); err != nil {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	o.Apart = map[string]bool{"length": true}
+	o.Dims = map[string]int64{"y.length": 3}
+	c, err := driver.Compile(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := c.Graph.Inputs; in[0].Shape[0] != in[1].Shape[0] || !in[1].Shape[1].Is(3) || in[0].Shape[1].Is(3) {
+		t.Errorf("shapes %v and %v", in[0].Shape, in[1].Shape)
+	}
+}
+
 // TestLoopBombs reads graphs in graphs that would unroll to more than can be held: they end soon, with a reason.
 func TestLoopBombs(t *testing.T) {
 	body := &onnxpb.GraphProto{Name: "b", Input: []*onnxpb.ValueInfoProto{port("i", 7), port("c", 9), port("v", 1, 2)},

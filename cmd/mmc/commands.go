@@ -23,6 +23,7 @@ type modelFlags struct {
 	Target     string            `help:"GOOS/GOARCH, with +cuda for an NVIDIA GPU too, or purego; this machine by default." placeholder:"OS/ARCH"`
 	Isa        string            `help:"Kernels for one instruction set only (avx512, avx2, neon, purego); by default several, picked at start."`
 	Dim        map[string]string `help:"Bind a named axis to a size; may repeat." placeholder:"NAME=N"`
+	Apart      []string          `help:"Axes of this name may differ from input to input, where INPUT.NAME is each one's name; may repeat." placeholder:"NAME"`
 	Fix        map[string]string `help:"Make the program for these contents of a small input: numbers, .npy or .pb; may repeat." placeholder:"NAME=VALUE"`
 	Dtype      string            `help:"Operands of products: f32 or, on a GPU, bf16, f16 or tf32." default:"f32" enum:"f32,bf16,f16,tf32"`
 	Threads    int               `help:"Worker threads of a run; 0 for as many as there are cores."`
@@ -45,6 +46,12 @@ func (f *modelFlags) options() (driver.Options, error) {
 		o.Disable[p] = true
 	}
 	o.Fix = f.Fix
+	for _, name := range f.Apart {
+		if o.Apart == nil {
+			o.Apart = map[string]bool{}
+		}
+		o.Apart[name] = true
+	}
 	if err != nil {
 		return o, err
 	}

@@ -19,6 +19,7 @@ import (
 // Options of Load.
 type Options struct {
 	Dims       map[string]int64 // sizes for named axes, or for symbols such as s0
+	Apart      map[string]bool  // axes of these names have a size of their own for each input; NAME is INPUT.NAME then
 	TrustLinks bool             // allow external data behind links
 
 	// Fixed holds inputs that the program is made for: operators read them as constants, and a run checks them.
@@ -318,7 +319,10 @@ func (r *reader) input(p *onnxpb.ValueInfoProto, symbols map[string]string) (*ir
 		dim := sym.Const(size)
 		if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); !fixed {
 			hint := d.GetDimParam()
-			dim = r.symbol(axisKey(p, a, count), hint, symbols)
+			if r.opts.Apart[hint] {
+				hint = p.Name + "." + hint
+			}
+			dim = r.symbol(r.axisKey(p, a, count), hint, symbols)
 		}
 		v.Shape = append(v.Shape, dim)
 	}
@@ -376,9 +380,9 @@ func fix(v *ir.Value, t *ir.Tensor, dims []*onnxpb.TensorShapeProto_Dimension) e
 
 // axisKey names the symbol of an input's axis: by the model's own name for it and how often that came before in the shape, which
 // count holds, or by its place.
-func axisKey(p *onnxpb.ValueInfoProto, axis int, count map[string]int) string {
+func (r *reader) axisKey(p *onnxpb.ValueInfoProto, axis int, count map[string]int) string {
 	hint := p.GetType().GetTensorType().Shape.Dim[axis].GetDimParam()
-	if hint == "" {
+	if hint == "" || r.opts.Apart[hint] {
 		return fmt.Sprintf("%s@%d", p.Name, axis)
 	}
 	count[hint]++
@@ -405,7 +409,7 @@ func (r *reader) maybeZero(g *onnxpb.GraphProto) map[string]bool {
 			if _, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed {
 				continue
 			}
-			switch key := axisKey(p, a, count); {
+			switch key := r.axisKey(p, a, count); {
 			case isCache && float && a == rows:
 				zeros[key] = true
 			case isCache || a == 0 && len(tt.Shape.Dim) > 1:
