@@ -174,7 +174,7 @@ func (l *lowering) lowerTopK(n *ir.Node) {
 	c.arg("", mem(l.define(n.Out[1])))
 	c.arg("", dim(sym.Product(x.Shape[:last])))
 	c.arg("", dim(x.Shape[last]))
-	c.arg("", dim(sym.Const(a.K)))
+	c.arg("", dim(n.Out[0].Shape[last]))
 	c.arg("", text("rt."+strings.ToUpper(x.Elem.String())))
 	c.arg("", text(fmt.Sprint(a.Least)))
 	l.emit(c)

@@ -218,6 +218,34 @@ func (v *Value) Elements() []sym.Dim {
 	return v.wholeNumbers()
 }
 
+// maxSource is the highest rank of an input that Sources names: sizes, axes, counts, conditions.
+const maxSource = 1
+
+// Sources are what a value is computed from, as far as a program can be made for it: small inputs, and symbols that are sizes of inputs or
+// are found from data.
+func (v *Value) Sources() (inputs []*Value, symbols []string) {
+	seen := map[*Value]bool{nil: true}
+	for list := []*Value{v}; len(list) > 0; {
+		v := list[0]
+		list = list[1:]
+		if seen[v] || v.Const != nil {
+			continue
+		}
+		seen[v] = true
+		switch {
+		case v.Dims != nil:
+			for _, d := range v.Dims {
+				symbols = append(symbols, d.Symbols()...)
+			}
+		case v.Def != nil:
+			list = append(list, v.Def.In...)
+		case len(v.Shape) <= maxSource:
+			inputs = append(inputs, v)
+		}
+	}
+	return inputs, symbols
+}
+
 // wholeNumbers are the elements of a constant of floats as dims, nil if it is none, or if they are not whole or large.
 func (v *Value) wholeNumbers() []sym.Dim {
 	if v.Const == nil || !v.Elem.Float() || v.Const.Len() > maxDims {

@@ -57,30 +57,19 @@ type Size struct {
 	Axis        int
 }
 
-// maxNeeded is the highest rank of an input that Unsupported.Inputs names: sizes, axes, counts.
-const maxNeeded = 1
-
 // needs adds the inputs that v is computed from, and the axes of which it is.
-func (u *Unsupported) needs(v *ir.Value, g *ir.Graph, seen map[*ir.Value]bool) {
-	if v == nil || seen[v] || v.Const != nil {
+func (u *Unsupported) needs(v *ir.Value, g *ir.Graph) {
+	if v == nil {
 		return
 	}
-	seen[v] = true
-	for _, d := range v.Dims {
-		for _, s := range d.Symbols() {
-			u.needsSize(s, g)
+	inputs, symbols := v.Sources()
+	for _, in := range inputs {
+		if !slices.Contains(u.Inputs, in.Name) {
+			u.Inputs = append(u.Inputs, in.Name)
 		}
 	}
-	if v.Dims != nil {
-		return
-	}
-	if v.Def == nil && len(v.Shape) <= maxNeeded && !slices.Contains(u.Inputs, v.Name) {
-		u.Inputs = append(u.Inputs, v.Name)
-	}
-	if v.Def != nil {
-		for _, w := range v.Def.In {
-			u.needs(w, g, seen)
-		}
+	for _, s := range symbols {
+		u.needsSize(s, g)
 	}
 }
 

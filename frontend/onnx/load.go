@@ -228,7 +228,7 @@ func (r *reader) problem(what, domain, op string, err error) {
 	var u *ir.Unsupported
 	if errors.As(err, &u) {
 		r.missing.add(domain, op, u.Why, what)
-		r.missing.needs(u.Unknown, r.g, map[*ir.Value]bool{})
+		r.missing.needs(u.Unknown, r.g)
 		return
 	}
 	r.reject("%s: %v", what, err)

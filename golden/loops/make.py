@@ -117,6 +117,16 @@ def rows():
     return SIZE + [loop(["times", "true"], ["y"], graph)], {"x": ["t", 8]}, ["y"], {"w": rand(8, 8)}, [{"x": rand(6, 8)}, {"x": rand(33, 8)}]
 
 
+def found():
+    """What is found, or nothing, as detectors do; and the greatest few of as many as there are."""
+    none = helper.make_graph([node("Constant", [], ["r"], value=numpy_helper.from_array(rand(0)))], "none", [], [value("r")])
+    some = helper.make_graph([node("Squeeze", ["at", "axis"], ["flat"]), node("Gather", ["x", "flat"], ["g"]), node("Mul", ["g", "g"], ["r"])], "some", [], [value("r")])
+    nodes = SIZE + [node("Greater", ["x", "half"], ["high"]), node("NonZero", ["high"], ["at"]), node("Size", ["at"], ["found"]), node("Equal", ["found", "zero"], ["no"]),
+                    node("If", ["no"], ["y"], then_branch=none, else_branch=some), node("Min", ["times", "three"], ["few"]), node("Reshape", ["few", "each"], ["count"]),
+                    node("TopK", ["x", "count"], ["top", "k"])]
+    return nodes, {"x": ["n"]}, ["y", "top", "k"], {"each": numpy.array([1])}, [{"x": rand(9)}, {"x": -numpy.abs(rand(2))}]
+
+
 def save(root, name, nodes, inputs, outputs, constants, sets):
     used = {i for n in nodes for i in names(n)}
     constants = {k: v for k, v in (CONSTANTS | constants).items() if k in used}
@@ -152,6 +162,6 @@ def names(n):
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for make in (recurrent, until, times, nested, scan, fibonacci, hundred, branches, early, rows):
+    for make in (recurrent, until, times, nested, scan, fibonacci, hundred, branches, early, rows, found):
         rng = numpy.random.default_rng(1)
         save(pathlib.Path(sys.argv[1]), make.__name__, *make())

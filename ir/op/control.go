@@ -61,7 +61,8 @@ func constantOf(v *ir.Value) (int64, bool) {
 	return 0, false
 }
 
-// choose is one of two values of the same type and shape.
+// choose is one of two values of the same type and, where the program could be made for what decides, of the same shape; else they may differ
+// in one axis.
 func (b *builder) choose(cond, flag, yes, no *ir.Value) *ir.Value {
 	if b.err != nil || yes == no {
 		return yes
@@ -69,12 +70,31 @@ func (b *builder) choose(cond, flag, yes, no *ir.Value) *ir.Value {
 	if yes.Sequence || no.Sequence || yes.Elem != no.Elem || len(yes.Shape) != len(no.Shape) {
 		return b.fail(ir.UnknownContents(cond, "branches of different types, and a condition that depends on data"))
 	}
+	axis := -1
 	for i, d := range yes.Shape {
-		if d != no.Shape[i] {
+		if d == no.Shape[i] {
+			continue
+		}
+		if small, _ := cond.Sources(); axis >= 0 || len(small) > 0 {
 			return b.fail(ir.UnknownContents(cond, "branches of shapes %v and %v, and a condition that depends on data", yes.Shape, no.Shape))
 		}
+		axis = i
+	}
+	if axis >= 0 {
+		return b.either(flag, yes, no, axis)
 	}
 	return b.do(Where, nil, flag, yes, no)
+}
+
+// either keeps that part of the two values one behind the other which the condition chooses: detectors find no box, or some.
+func (b *builder) either(flag, yes, no *ir.Value, axis int) *ir.Value {
+	n, m := yes.Shape[axis], no.Shape[axis]
+	both := b.concat(axis, yes, no)
+	kept := b.concat(0, b.expand(flag, []sym.Dim{n}), b.expand(b.do(Not, nil, flag), []sym.Dim{m}))
+	if b.err != nil {
+		return nil
+	}
+	return b.do(Compress, CompressAttr{int64(axis), b.c.Graph.NewCount(n.Max(m))}, both, kept)
 }
 
 // loopState is a Loop or Scan being unrolled.

@@ -151,7 +151,7 @@ func (m *experts) shares(scores, weigh *ir.Value, count int64) *ir.Value {
 		return m.fail(fmt.Errorf("%d of %d experts", k, count))
 	}
 	p := m.do(Softmax, nil, scores)
-	top := m.all(TopK, TopKAttr{K: k}, p)
+	top := m.all(TopK, TopKAttr{K: ir.MakeDims(sym.Consts(k))}, p)
 	share := top[0]
 	if weigh != nil {
 		share = m.do(GatherElements, GatherElementsAttr{Axis: 1}, weigh, top[1])

@@ -31,7 +31,7 @@ func readHardmax(c *ir.Import) error {
 	if b.err != nil {
 		return b.err
 	}
-	top, err := topAlong(c, x, axis, TopKAttr{K: 1})
+	top, err := topAlong(c, x, axis, TopKAttr{K: ir.MakeDims(sym.Consts(1))})
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 	"mmc/ir/sym"
 )
 
-// TopKAttr: the K greatest elements of a row or, with Least, the least.
+// TopKAttr: the K greatest elements of a row, one number, or, with Least, the least.
 type TopKAttr struct {
-	K     int64
+	K     ir.DimList
 	Least bool
 }
 
@@ -25,15 +25,15 @@ var ordered = []loop.Elem{loop.F32, loop.F64, loop.I32, loop.I64, loop.U64}
 func init() {
 	TopK.NumOut = 2
 	TopK.Infer = func(n *ir.Node) error {
-		v, k := n.In[0], n.Attr.(TopKAttr).K
+		v, ks := n.In[0], n.Attr.(TopKAttr).K.List()
 		if !slices.Contains(ordered, v.Elem) || len(v.Shape) == 0 {
 			return ir.NotSupported("TopK of %v of rank %d", v.Elem, len(v.Shape))
 		}
 		last := len(v.Shape) - 1
-		if size, ok := v.Shape[last].Const(); k < 0 || ok && k > size {
-			return fmt.Errorf("the greatest %d of %v elements", k, v.Shape[last])
+		if len(ks) != 1 || ks[0].LessEq(sym.Const(-1)) == sym.True || ks[0].LessEq(v.Shape[last]) == sym.False {
+			return fmt.Errorf("the greatest %v of %v elements", ks, v.Shape[last])
 		}
-		shape := append(append([]sym.Dim{}, v.Shape[:last]...), sym.Const(k))
+		shape := append(append([]sym.Dim{}, v.Shape[:last]...), ks[0])
 		n.Out[0].Elem, n.Out[0].Shape = v.Elem, shape
 		n.Out[1].Elem, n.Out[1].Shape = loop.I64, shape
 		return nil
@@ -47,12 +47,13 @@ func init() {
 func evalTopK(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) {
 	a, x := n.Attr.(TopKAttr), in[0]
 	width := int(x.Shape[len(x.Shape)-1])
-	if int64(width) < a.K {
-		return nil, fmt.Errorf("the greatest %d of %d elements", a.K, width)
-	}
 	shape, err := n.OutShape(0, b)
 	if err != nil {
 		return nil, err
+	}
+	most := int(shape[len(shape)-1])
+	if width < most {
+		return nil, fmt.Errorf("the greatest %d of %d elements", most, width)
 	}
 	vals, idx := ir.NewTensor(x.Elem, shape...), ir.NewTensor(loop.I64, shape...)
 	order := make([]int, width)
@@ -70,9 +71,9 @@ func evalTopK(n *ir.Node, b sym.Binding, in []*ir.Tensor) ([]*ir.Tensor, error) 
 			}
 			return cmp.Or(compareFloats(q.F, p.F), cmp.Compare(q.I, p.I))
 		})
-		for k := range int(a.K) {
-			vals.Set(r*int(a.K)+k, x.At(r*width+order[k]))
-			idx.Set(r*int(a.K)+k, loop.Scalar{I: int64(order[k])})
+		for k := range most {
+			vals.Set(r*most+k, x.At(r*width+order[k]))
+			idx.Set(r*most+k, loop.Scalar{I: int64(order[k])})
 		}
 	}
 	return []*ir.Tensor{vals, idx}, nil
@@ -95,10 +96,10 @@ func readTopK(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	k := []int64{c.Int("k", -1)}
+	k := sym.Consts(c.Int("k", -1))
 	if c.Opset >= 10 {
 		var ok bool
-		if k, ok, err = c.ConstInts(1, ""); err != nil {
+		if k, ok, err = c.Dims(1, ""); err != nil {
 			return err
 		}
 		if !ok || len(k) != 1 {
@@ -109,7 +110,12 @@ func readTopK(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	a := TopKAttr{K: k[0], Least: c.Int("largest", 1) == 0}
+	for _, r := range [][2]sym.Dim{{sym.Const(0), k[0]}, {k[0], v.Shape[axis]}} {
+		if r[0].LessEq(r[1]) == sym.Unknown {
+			c.Graph.Requires = append(c.Graph.Requires, ir.Require{Small: r[0], Large: r[1], Why: "the number of elements that are kept at " + c.From})
+		}
+	}
+	a := TopKAttr{K: ir.MakeDims(k), Least: c.Int("largest", 1) == 0}
 	out, err := topAlong(c, v, axis, a)
 	return c.Return(out, err)
 }
@@ -172,7 +178,7 @@ func readArgMax(c *ir.Import, least bool) error {
 			return b.err
 		}
 	}
-	out, err := topAlong(c, v, axis, TopKAttr{K: 1, Least: least})
+	out, err := topAlong(c, v, axis, TopKAttr{K: ir.MakeDims(sym.Consts(1)), Least: least})
 	if err != nil {
 		return err
 	}
