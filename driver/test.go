@@ -33,21 +33,24 @@ type TestOptions struct {
 	Threads    int
 }
 
-// batch is the most models of one go build.
-const batch = 40
+// batch is the most models of one go build, batchBytes the most bytes of their weights.
+const (
+	batch      = 40
+	batchBytes = maxEmbedded / 2
+)
 
 // Test compiles the models of the folders, many in one build, runs their data sets and prints the results. A model that cannot
-// be read is a result with an error.
+// be read or built is a result with an error.
 func Test(w io.Writer, dirs []string, o TestOptions) error {
-	var results []rt.SetResult
-	for len(dirs) > 0 {
-		n := min(batch, len(dirs))
-		part, err := testBatch(dirs[:n], o)
-		if err != nil {
-			return err
-		}
-		results, dirs = append(results, part...), dirs[n:]
+	t := &tester{o: o, most: batchBytes}
+	for _, dir := range dirs {
+		t.add(dir)
 	}
+	t.flush()
+	if t.unbuilt != nil && t.built == 0 {
+		return t.unbuilt
+	}
+	results := slices.Concat(t.results...)
 	if o.JSON {
 		if err := json.NewEncoder(w).Encode(map[string]any{"schema": 1, "results": results}); err != nil {
 			return err
@@ -70,43 +73,88 @@ func Test(w io.Writer, dirs []string, o TestOptions) error {
 	return nil
 }
 
-func testBatch(dirs []string, o TestOptions) ([]rt.SetResult, error) {
-	var results []rt.SetResult
-	var list []*Compiled
-	var made []variant
-	for _, dir := range dirs {
-		vs, err := variants(dir, o.Options)
-		if err != nil {
-			results = append(results, rt.SetResult{Model: filepath.Base(dir), Error: err.Error()})
+// tester collects programs until there are enough for one build. Results are those of each program, in order.
+type tester struct {
+	o       TestOptions
+	results [][]rt.SetResult
+	next    []pending
+	bytes   int64
+	most    int64 // bytes of weights in one build, if several programs are in it
+	built   int
+	unbuilt error
+}
+
+// pending is a program that is to be run, and the place of its results.
+type pending struct {
+	variant
+	place int
+}
+
+func (t *tester) add(dir string) {
+	vs, err := variants(dir, t.o.Options)
+	if err != nil {
+		t.results = append(t.results, []rt.SetResult{{Model: filepath.Base(dir), Error: err.Error()}})
+		return
+	}
+	for _, v := range vs {
+		if t.o.Eval {
+			t.results = append(t.results, evalSets(v, t.o))
 			continue
 		}
-		for _, v := range vs {
-			if o.Eval {
-				results = append(results, evalSets(v, o)...)
-				continue
-			}
-			list, made = append(list, v.c), append(made, v)
+		size := v.c.Plan.WeightBytes()
+		if len(t.next) == batch || t.bytes+size > t.most {
+			t.flush()
 		}
+		t.next, t.bytes = append(t.next, pending{v, len(t.results)}), t.bytes+size
+		t.results = append(t.results, nil)
 	}
-	if len(list) == 0 {
-		return results, nil
+}
+
+// flush builds and runs what has been collected.
+func (t *tester) flush() {
+	if len(t.next) > 0 {
+		t.run(t.next)
 	}
-	s, err := BuildSuite(list, "", "")
-	if err != nil {
-		return nil, err
+	t.next, t.bytes = nil, 0
+}
+
+// run builds the programs together or, if that fails, each half by itself, so that one that does not build is known.
+func (t *tester) run(list []pending) {
+	var programs []*Compiled
+	for _, p := range list {
+		programs = append(programs, p.c)
+	}
+	s, err := BuildSuite(programs, "", "")
+	switch {
+	case err != nil && len(list) > 1:
+		t.run(list[:len(list)/2])
+		t.run(list[len(list)/2:])
+		return
+	case err != nil:
+		t.unbuilt = err
+		t.results[list[0].place] = []rt.SetResult{{Model: modelName(list[0].sets), Error: err.Error()}}
+		return
 	}
 	defer s.Close()
-	for i, v := range made {
-		part, err := s.test(i, v.sets, o)
+	t.built += len(list)
+	for i, p := range list {
+		part, err := s.test(i, p.sets, t.o)
 		if err != nil {
-			part = []rt.SetResult{{Model: filepath.Base(v.sets[0]), Error: err.Error()}}
+			part = []rt.SetResult{{Model: modelName(p.sets), Error: err.Error()}}
 		}
 		for k := range part {
-			part[k].Fixed = append(part[k].Fixed, v.sizes...)
+			part[k].Fixed = append(part[k].Fixed, p.sizes...)
 		}
-		results = append(results, part...)
+		t.results[p.place] = part
 	}
-	return results, nil
+}
+
+// modelName is the folder of a model of which these are the data sets, or the model's own folder.
+func modelName(sets []string) string {
+	if strings.HasPrefix(filepath.Base(sets[0]), "test_data_set") {
+		return filepath.Base(filepath.Dir(sets[0]))
+	}
+	return filepath.Base(sets[0])
 }
 
 // CompileFor is Compile for a folder with data sets: inputs whose contents operators have to know are fixed to those of the first set,
