@@ -12,7 +12,8 @@ import (
 // Windows makes attention within windows of an image (Liu et al., 2021) one operator. The moves that shift and partition the image
 // before the projections of queries, keys and values, and those that put it together again after the output's, only permute rows, which a
 // linear layer does not mind: the layers work on the image as it is, and attention finds a window's rows by a table. What the moves do is
-// not matched but computed, by running them on numbers that count, so their spelling does not matter.
+// not matched but computed, by running them on numbers that count, so their spelling does not matter. Where the image's size is open, the
+// program makes the table by the same moves.
 var Windows = Rewrite("windows", "makes window attention one operator", Rule{"windows", func() *ir.Op { return op.Attention }, windows})
 
 func windows(c *Context, n *ir.Node) *ir.Patch {
@@ -30,7 +31,10 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	for i := range w.lins {
 		v := n.In[i]
 		w.angle[i], v = cosine(v, heads)
-		if w.lins[i], w.at[i], w.step[i] = w.projection(v); w.lins[i] == nil {
+		if w.lins[i] = by(from(v), op.Linear); w.lins[i] == nil || i == 0 && !w.sizes() {
+			return nil
+		}
+		if w.at[i], w.step[i] = w.projection(v, w.lins[i]); w.step[i] == 0 {
 			return nil
 		}
 		w.size[i], _ = v.Shape[3].Const()
@@ -53,7 +57,7 @@ func windows(c *Context, n *ir.Node) *ir.Patch {
 	}
 	mask, ok := w.mask()
 	if !ok {
-		return c.Miss(n, "windows", "the mask is not constant")
+		return c.Miss(n, "windows", "the mask depends on more than sizes, or differs from image to image")
 	}
 	around, ok := w.around()
 	if !ok {
@@ -75,9 +79,13 @@ type windowed struct {
 	parts [3]*part  // of the layers' columns, if they are not taken whole
 	angle [3]angle  // what is done to the rows before attention
 	image *ir.Value // what the layers' inputs are rows of
-	table []int64   // row of each window's row in the image, or -1
-	count int64     // rows of the image
 	out   *ir.Node  // the output's projection
+
+	list   []sym.Binding // sizes at which moves are looked at
+	batch  string        // the symbol of the number of images; empty if it is not open
+	open   bool          // the size of an image is, too
+	tables [][]int64     // at each of the sizes, the row in the image of each window's row, or -1
+	counts []int64       // rows of the image
 }
 
 // angle is what cosine attention does to queries and keys: rows divided by their lengths, and a factor for each head.
@@ -147,23 +155,21 @@ func (w *windowed) headColumns(t *ir.Tensor, i int) *ir.Tensor {
 	return out
 }
 
-// projection is the linear layer that v [windows, heads, rows, size] is columns of, the first of them, and from how many columns on the
-// next head's are.
-func (w *windowed) projection(v *ir.Value) (l *ir.Node, at, step int64) {
-	l = by(from(v), op.Linear)
-	if l == nil || l.In[3] != nil || l.Attr.(op.LinearAttr).Act != "" || len(l.Out[0].Shape) < 2 {
-		return nil, 0, 0
+// projection is from which of the columns of a linear layer on v [windows, heads, rows, size] is them, and from how many columns on the
+// next head's are; step is 0 if it is not.
+func (w *windowed) projection(v *ir.Value, l *ir.Node) (at, step int64) {
+	if l.In[3] != nil || l.Attr.(op.LinearAttr).Act != "" || len(l.Out[0].Shape) < 2 {
+		return 0, 0
 	}
 	size, ok1 := v.Shape[3].Const()
 	cols, ok2 := l.Out[0].Shape[len(l.Out[0].Shape)-1].Const()
-	list := bindings(append(append([]sym.Dim{}, v.Shape...), l.Out[0].Shape...))
-	if !ok1 || !ok2 || list == nil {
-		return nil, 0, 0
+	if !ok1 || !ok2 {
+		return 0, 0
 	}
-	for _, b := range list {
+	for _, b := range w.list {
 		e := elements(v, l.Out[0], b)
 		if e == nil {
-			return nil, 0, 0
+			return 0, 0
 		}
 		at, step = int64(e[0]), size
 		if w.attr.Heads > 1 {
@@ -173,14 +179,14 @@ func (w *windowed) projection(v *ir.Value) (l *ir.Node, at, step int64) {
 			k := int64(i)
 			d, r, h, win := k%size, k/size%w.m, k/size/w.m%w.attr.Heads, k/size/w.m/w.attr.Heads
 			if int64(x) != (win*w.m+r)*cols+at+h*step+d {
-				return nil, 0, 0
+				return 0, 0
 			}
 		}
 	}
-	return l, at, step
+	return at, step
 }
 
-// source finds the image whose rows the layers work on, and the table of windows.
+// source finds the tables of windows at each of the sizes.
 func (w *windowed) source() bool {
 	x := w.lins[0].In[0]
 	for _, l := range w.lins {
@@ -188,56 +194,56 @@ func (w *windowed) source() bool {
 			return false
 		}
 	}
-	src := rootOf(x)
-	if src == nil {
+	if w.tables = w.rows(x, w.image); w.tables == nil {
 		return false
 	}
-	w.image = src
-	w.table = w.rows(x, src)
-	if w.table == nil || int64(len(w.table))%w.m != 0 {
-		return false
-	}
-	var err error
-	if w.count, err = op.WindowRows(ir.Ints(w.table, int64(len(w.table))), true); err != nil {
-		return false
-	}
-	for i, r := range w.table {
-		if int64(i) != r {
-			return true
+	permutes := false
+	for _, table := range w.tables {
+		count, err := op.WindowRows(ir.Ints(table, int64(len(table))), true)
+		if err != nil || int64(len(table))%w.m != 0 {
+			return false
 		}
+		w.counts = append(w.counts, count)
+		for i, r := range table {
+			permutes = permutes || int64(i) != r
+		}
+		permutes = permutes || int64(len(table)) > w.m
 	}
-	return int64(len(w.table)) > w.m
+	return permutes
 }
 
-// rows is how v permutes the rows of src within each entry of the batch, if that is what it does: row i of v is row rows[i] of src, or -1
-// if it is around the image.
-func (w *windowed) rows(v, src *ir.Value) []int64 {
+// rows is how v permutes the rows of src within each image, if that is what it does, at each of the sizes: row i of v is row rows[i] of src,
+// or -1 if it is around the image.
+func (w *windowed) rows(v, src *ir.Value) [][]int64 {
 	cols, ok := src.Shape[len(src.Shape)-1].Const()
 	last, same := v.Shape[len(v.Shape)-1].Const()
-	list := bindings(append(append([]sym.Dim{}, v.Shape...), src.Shape...))
-	if !ok || !same || cols != last || list == nil {
+	if !ok || !same || cols != last {
 		return nil
 	}
-	var table []int64
-	for _, b := range list {
+	var tables [][]int64
+	for i, b := range w.list {
 		e := elements(v, src, b)
 		shape, err := ir.EvalShape(src.Shape, b)
 		if e == nil || err != nil {
 			return nil
 		}
-		batch := int64(1)
-		for _, n := range b {
-			batch = n
+		batch, of := int64(1), ir.NumElements(shape)
+		if w.batch != "" {
+			batch = b[w.batch]
 		}
-		of := ir.NumElements(shape)
 		if int64(len(e))%(cols*batch) != 0 || of%(cols*batch) != 0 {
 			return nil
+		}
+		var table []int64
+		if i > 0 && !w.open {
+			table = tables[0] // no other number of images makes another
 		}
 		if table = entries(e, table, cols, int64(len(e))/cols/batch, of/cols/batch); table == nil {
 			return nil
 		}
+		tables = append(tables, table)
 	}
-	return table
+	return tables
 }
 
 // entries is the table of rows that places e are of, each rows of v and of rows of src an entry of the batch; nil if they are not rows or
@@ -282,12 +288,8 @@ func (w *windowed) end() *ir.Value {
 	if w.out.In[3] != nil || w.out.Attr.(op.LinearAttr).Act != "" || !w.joined() {
 		return nil
 	}
-	inverse := make([]int64, w.count)
-	for i, r := range w.table {
-		if r >= 0 {
-			inverse[r] = int64(i)
-		}
-	}
+	inverse := w.inverse()
+	undoes := func(v *ir.Value) bool { return slices.EqualFunc(w.rows(v, w.out.Out[0]), inverse, slices.Equal) }
 	derived, moves := map[*ir.Value]bool{w.out.Out[0]: true}, map[*ir.Node]bool{}
 	var end *ir.Value
 	for _, n := range w.c.Graph.Nodes {
@@ -297,11 +299,11 @@ func (w *windowed) end() *ir.Value {
 		moves[n] = true
 		v := n.Out[0]
 		derived[v] = true
-		if slices.Equal(w.rows(v, w.out.Out[0]), inverse) {
+		if undoes(v) {
 			end = v
 		}
 	}
-	if end == nil && slices.Equal(w.rows(w.out.Out[0], w.out.Out[0]), inverse) {
+	if end == nil && undoes(w.out.Out[0]) {
 		return w.out.Out[0]
 	}
 	for v := range derived {
@@ -317,10 +319,24 @@ func (w *windowed) end() *ir.Value {
 	return end
 }
 
+// inverse are the rows of windows that hold each row of an image, at each of the sizes.
+func (w *windowed) inverse() [][]int64 {
+	out := make([][]int64, len(w.tables))
+	for k, table := range w.tables {
+		out[k] = make([]int64, w.counts[k])
+		for i, r := range table {
+			if r >= 0 {
+				out[k][r] = int64(i)
+			}
+		}
+	}
+	return out
+}
+
 // joined reports whether the output's projection reads the heads of each row one behind the other.
 func (w *windowed) joined() bool {
 	x, y := w.out.In[0], w.n.Out[0]
-	for _, b := range bindings(append(append([]sym.Dim{}, x.Shape...), y.Shape...)) {
+	for _, b := range w.list {
 		e := elements(x, y, b)
 		if e == nil {
 			return false
@@ -337,7 +353,7 @@ func (w *windowed) joined() bool {
 	return true
 }
 
-// mask is the mask as a constant for the windows of one image, or nil if there is none.
+// mask is the mask for the windows of one image, or nil if there is none. It may depend on sizes alone, and is the same for every image.
 func (w *windowed) mask() (*ir.Value, bool) {
 	v := w.n.In[3]
 	if v == nil {
@@ -346,25 +362,33 @@ func (w *windowed) mask() (*ir.Value, bool) {
 	if len(v.Shape) != 4 {
 		return nil, false
 	}
-	list := bindings(v.Shape)
 	var first *ir.Tensor
-	for _, b := range list {
+	for i, b := range w.list {
 		t := constantUnder(v, b, map[*ir.Value]*ir.Tensor{})
 		if t == nil || t.Shape[2] != w.m || t.Shape[3] != w.m {
 			return nil, false
 		}
-		if first == nil {
-			first = t
-			continue
+		one := first
+		if windows := int64(len(w.tables[i])) / w.m; first == nil || w.open {
+			if one = t; t.Shape[0] != 1 && t.Shape[0] != windows {
+				one = &ir.Tensor{Elem: t.Elem, Shape: append([]int64{windows}, t.Shape[1:]...), Data: t.Data}
+				if t.Shape[0]%windows != 0 {
+					return nil, false
+				}
+				one.Data = t.Data[:int64(one.Len())*t.Elem.Size()]
+			}
 		}
-		for k := 0; k < len(t.Data); k += len(first.Data) {
-			if string(t.Data[k:k+len(first.Data)]) != string(first.Data) {
+		if first == nil {
+			first = one
+		}
+		for k := 0; k < len(t.Data); k += len(one.Data) {
+			if string(t.Data[k:k+len(one.Data)]) != string(one.Data) {
 				return nil, false
 			}
 		}
 	}
-	if first == nil || first.Shape[0] != 1 && first.Shape[0] != int64(len(w.table))/w.m {
-		return nil, false
+	if w.open {
+		return v, true
 	}
 	return ir.ConstValue("", first), true
 }
@@ -372,7 +396,10 @@ func (w *windowed) mask() (*ir.Value, bool) {
 func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 	p := ir.NewPatch(end.Def, w.lins[0], w.lins[1], w.lins[2], w.n, w.out)
 	shape := w.image.Shape
-	rows := sym.Const(w.count)
+	rows := sym.Const(w.counts[0])
+	if w.open {
+		rows = sym.Product(shape[1 : len(shape)-1])
+	}
 	batch, _ := sym.Product(shape[:len(shape)-1]).Div(rows)
 	x := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims([]sym.Dim{batch, rows, shape[len(shape)-1]})}, w.image)
 	made := map[*ir.Node]*ir.Value{}
@@ -386,7 +413,13 @@ func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {
 		}
 		in[i] = w.angle[i].turn(p.Emit1, in[i], w.attr.Heads, w.size[i])
 	}
-	table := ir.ConstValue("", ir.Ints(w.table, int64(len(w.table))/w.m, w.m))
+	table := w.table(p)
+	if table == nil {
+		return w.c.Miss(w.n, "windows", "the moves of an image of open size take its columns apart")
+	}
+	if w.open && mask != nil && mask.Shape[0] != table.Shape[0] && !mask.Shape[0].Is(1) {
+		mask = p.Emit1(op.Slice, wholeBut(mask, 0, sym.Const(0), table.Shape[0]), mask)
+	}
 	operands := append(append(in[:], table, mask), around...)
 	y := p.Emit1(op.WindowAttention, w.attr, operands...)
 	y = p.Emit1(op.Linear, w.out.Attr, y, w.out.In[1], w.out.In[2], nil)
@@ -413,7 +446,7 @@ func (a angle) turn(do func(o *ir.Op, attr any, in ...*ir.Value) *ir.Value, rows
 // around is what the layers of keys and values make of the zeros around an image: their biases, and what cosine attention makes of those.
 // None if no window reaches there.
 func (w *windowed) around() (rows []*ir.Value, ok bool) {
-	if w.count == int64(len(w.table)) {
+	if !w.open && w.counts[0] == int64(len(w.tables[0])) || w.open && !filledUp(w.lins[0].In[0]) {
 		return nil, true
 	}
 	for i := 1; i < len(w.lins); i++ {

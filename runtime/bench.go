@@ -2,6 +2,7 @@ package rt
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -117,9 +118,9 @@ func (c *cli) benchDims() ([]int, error) {
 		if err != nil || n < 1 {
 			return nil, usageError{fmt.Errorf("--dim %s=%s: want a number from 1", kv[0], kv[1])}
 		}
-		found := false
+		found, named := false, slices.Contains(c.p.Symbols, kv[0])
 		for i, s := range c.p.Symbols {
-			if s == kv[0] || kv[0] == "s"+strconv.Itoa(i) {
+			if s == kv[0] || !named && kv[0] == "s"+strconv.Itoa(i) {
 				dims[i], found = n, true
 			}
 		}

@@ -51,7 +51,8 @@ type Unsupported struct {
 	Sizes  []Size
 }
 
-// Size is an open axis of an input. Name is the model's for it or, if it has none, its symbol: what Options.Dims knows it by.
+// Size is an open axis of an input. Name is the model's for it or, if it has none, its symbol: what Options.Dims knows it by, unless the model
+// calls another axis so.
 type Size struct {
 	Name, Input string
 	Axis        int

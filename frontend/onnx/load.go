@@ -103,6 +103,7 @@ type reader struct {
 	tensors map[*onnxpb.TensorProto]*ir.Tensor
 	subst   map[string]sym.Dim
 	zeros   map[string]bool // keys of the symbols that may be 0
+	names   map[string]bool // the model's for axes of inputs
 	opsets  map[string]int
 
 	g        *ir.Graph
@@ -268,6 +269,12 @@ func (r *reader) tensor(p *onnxpb.TensorProto) (*ir.Tensor, error) {
 func (r *reader) inputs(list []*onnxpb.ValueInfoProto) {
 	seen := map[string]bool{}
 	symbols := map[string]string{}
+	r.names = map[string]bool{}
+	for _, p := range list {
+		for _, d := range p.GetType().GetTensorType().GetShape().GetDim() {
+			r.names[d.GetDimParam()] = true
+		}
+	}
 	for _, p := range list {
 		if r.vals[p.Name] != nil && r.vals[p.Name].Const != nil {
 			continue // an initializer that could be overridden is a constant here
@@ -465,11 +472,13 @@ func (r *reader) symbol(key, hint string, symbols map[string]string) sym.Dim {
 		symbols[key] = name
 		r.g.Hints[name] = hint
 	}
-	if n, ok := r.opts.Dims["s"+name[1:]]; ok {
-		return sym.Const(n)
-	}
 	if n, ok := r.opts.Dims[hint]; ok && hint != "" {
 		return sym.Const(n)
+	}
+	if own := "s" + name[1:]; !r.names[own] {
+		if n, ok := r.opts.Dims[own]; ok {
+			return sym.Const(n)
+		}
 	}
 	return sym.Sym(name).Subst(r.subst)
 }

@@ -99,6 +99,23 @@ func TestOneNameTwoAxes(t *testing.T) {
 	}
 }
 
+// TestNamesLikeSymbols binds an axis that the model calls as we call another: PyTorch's exporter calls axes s0, s53, s77.
+func TestNamesLikeSymbols(t *testing.T) {
+	m := &onnxpb.ModelProto{IrVersion: 8, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 17}}, Graph: &onnxpb.GraphProto{
+		Input: []*onnxpb.ValueInfoProto{input("x", "s77", "s0")}, Output: []*onnxpb.ValueInfoProto{input("y")}, Node: []*onnxpb.NodeProto{node("", "Neg", "y", "x")}}}
+	data, err := m.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(data, t.TempDir(), Options{Dims: map[string]int64{"s0": 5, "s1": 7}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Graph.Inputs[0].Shape; !s[1].Is(5) || s[0].Is(5) {
+		t.Errorf("shape %v", s)
+	}
+}
+
 // TestDifferentNamesForOneSize unifies axes that an operator needs to be equal.
 func TestDifferentNamesForOneSize(t *testing.T) {
 	m, err := decode(t, &onnxpb.GraphProto{

@@ -26,10 +26,10 @@ func (a WindowAttr) HeadStep(size int64) int64 {
 	return size
 }
 
-// WindowAttention is Attention within windows of an image's rows: q, k, v of shape [batch, rows, columns]; a table of constants
-// [windows, m] that names the rows of each window, every row once; a mask of constants [windows or 1, heads or 1, m, m] or nil. The
-// result is [batch, rows, heads*E], its rows where the queries' are (Liu et al., 2021). Where windows reach over the image, the table has
-// -1, and two more inputs of constants [columns] are the rows of k and v there; queries there have no result.
+// WindowAttention is Attention within windows of an image's rows: q, k, v of shape [batch, rows, columns]; a table [windows, m] that names
+// the rows of each window, every row once; a mask [windows or 1, heads or 1, m, m] or nil. The result is [batch, rows, heads*E], its rows
+// where the queries' are (Liu et al., 2021). Where windows reach over the image, the table has -1, and two more inputs of constants
+// [columns] are the rows of k and v there; queries there have no result. A table that is computed must be right.
 var WindowAttention = ir.NewOp("windowattention", "attention within windows of rows", WindowAttr{})
 
 func init() {
@@ -38,19 +38,23 @@ func init() {
 }
 
 func inferWindow(n *ir.Node) error {
-	if len(n.In) != 5 && len(n.In) != 7 || n.In[3] == nil || n.In[3].Const == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 {
-		return fmt.Errorf("%d inputs, want q, k, v, a constant table, a mask and what is around the image", len(n.In))
+	if len(n.In) != 5 && len(n.In) != 7 || n.In[3] == nil || n.In[3].Elem != loop.I64 || len(n.In[3].Shape) != 2 || len(n.In[0].Shape) != 3 {
+		return fmt.Errorf("%d inputs, want q, k, v, a table, a mask and what is around the image", len(n.In))
 	}
-	rows, err := WindowRows(n.In[3].Const, len(n.In) == 7)
-	if err != nil {
-		return err
+	a, q, table := n.Attr.(WindowAttr), n.In[0], n.In[3]
+	rows := q.Shape[1]
+	if table.Const != nil {
+		count, err := WindowRows(table.Const, len(n.In) == 7)
+		if err != nil {
+			return err
+		}
+		rows = sym.Const(count)
 	}
-	a, q, table := n.Attr.(WindowAttr), n.In[0], n.In[3].Const
 	for i, v := range n.In[:3] {
 		at, size := []int64{a.QAt, a.KAt, a.VAt}[i], []int64{a.D, a.D, a.E}[i]
 		end := at + (a.Heads-1)*a.HeadStep(size) + size
-		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || !v.Shape[1].Is(rows) || v.Shape[0] != q.Shape[0] {
-			return fmt.Errorf("operand %d is %v%v for %d rows and %d columns", i, v.Elem, v.Shape, rows, end)
+		if v.Elem != loop.F32 || len(v.Shape) != 3 || dimOr(v.Shape[2], 0) < end || v.Shape[1] != rows || v.Shape[0] != q.Shape[0] {
+			return fmt.Errorf("operand %d is %v%v for %v rows and %d columns", i, v.Elem, v.Shape, rows, end)
 		}
 		if len(n.In) == 7 && i > 0 {
 			if pad := n.In[4+i]; pad == nil || pad.Const == nil || pad.Elem != loop.F32 || len(pad.Shape) != 1 || dimOr(pad.Shape[0], 0) < end {
@@ -61,7 +65,7 @@ func inferWindow(n *ir.Node) error {
 	if mask := n.In[4]; mask != nil {
 		s := mask.Shape
 		m := table.Shape[1]
-		if mask.Elem != loop.F32 || len(s) != 4 || !s[0].Is(1) && !s[0].Is(table.Shape[0]) || !s[1].Is(1) && !s[1].Is(a.Heads) || !s[2].Is(m) || !s[3].Is(m) {
+		if mask.Elem != loop.F32 || len(s) != 4 || !s[0].Is(1) && s[0] != table.Shape[0] || !s[1].Is(1) && !s[1].Is(a.Heads) || s[2] != m || s[3] != m {
 			return fmt.Errorf("mask of %v%v", mask.Elem, s)
 		}
 	}

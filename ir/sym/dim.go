@@ -304,10 +304,13 @@ func (d Dim) bounds(choices int) (lo, hi int64) {
 			continue
 		}
 		for _, side := range sides(t) {
-			lower, upper := d.Add(side.of).Sub(Dim{s: t.atoms[0]}.Mul(Const(t.coef))).bounds(choices - 1)
+			of := d.Sub(Dim{s: t.atoms[0]}.Mul(Const(t.coef))).Mul(Const(side.times)).Add(side.of)
+			lower, upper := of.bounds(choices - 1)
 			if side.less {
+				lower, _ = apply("ceildiv", lower, side.times)
 				lo = max(lo, lower)
 			} else {
+				upper, _ = apply("floordiv", upper, side.times)
 				hi = min(hi, upper)
 			}
 		}
@@ -315,35 +318,44 @@ func (d Dim) bounds(choices int) (lo, hi int64) {
 	return lo, hi
 }
 
-// side is what a term is never less than, or never more.
+// side is what so many times a term is never less than, or never more.
 type side struct {
-	of   Dim
-	less bool
+	of    Dim
+	less  bool
+	times int64
 }
 
-// sides are those of a minimum, a maximum, or a multiple of a quotient: what is less a minimum of x, say, is at least what is less x.
+// sides are those of a minimum, a maximum or a quotient: what is less a minimum of x, say, is at least what is less x.
 func sides(t term) []side {
 	name, x, y, _ := splitCall(t.atoms[0])
 	up := t.coef > 0
 	k := Const(t.coef)
 	switch name {
 	case "min":
-		return []side{{x.Mul(k), !up}, {y.Mul(k), !up}}
+		return []side{{x.Mul(k), !up, 1}, {y.Mul(k), !up, 1}}
 	case "max":
-		return []side{{x.Mul(k), up}, {y.Mul(k), up}}
+		return []side{{x.Mul(k), up, 1}, {y.Mul(k), up, 1}}
 	}
 	c, ok := y.Const()
-	if !ok || c < 1 || t.coef%c != 0 {
+	if !ok || c < 1 || c > 1<<20 {
 		return nil
 	}
-	k, most := Const(t.coef/c), Const(c-1)
+	times := c / gcd(max(t.coef, -t.coef), c)
+	k, most := Const(times*t.coef/c), Const(c-1)
 	switch name {
 	case "floordiv":
-		return []side{{x.Sub(most).Mul(k), up}, {x.Mul(k), !up}}
+		return []side{{x.Sub(most).Mul(k), up, times}, {x.Mul(k), !up, times}}
 	case "ceildiv":
-		return []side{{x.Mul(k), up}, {x.Add(most).Mul(k), !up}}
+		return []side{{x.Mul(k), up, times}, {x.Add(most).Mul(k), !up, times}}
 	}
 	return nil
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func mulBounds(alo, ahi, blo, bhi int64) (int64, int64) {

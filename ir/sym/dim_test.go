@@ -43,6 +43,9 @@ func TestPadded(t *testing.T) {
 	if got := a.Add(pad); got != a.CeilDiv(Const(7)).Mul(Const(7)) {
 		t.Errorf("x + (7 - x mod 7) mod 7 = %v", got)
 	}
+	if got := a.CeilDiv(Const(2)); got != Sym("s0").Add(Const(4)).FloorDiv(Const(8)) {
+		t.Errorf("half of a quarter, rounded up, is %v", got)
+	}
 	if lo, hi := pad.Bounds(); lo != 0 || hi != 6 {
 		t.Errorf("%v is in [%d, %d]", pad, lo, hi)
 	}

@@ -123,6 +123,9 @@ func (d Dim) CeilDiv(e Dim) Dim {
 			q, _ := whole.Div(e)
 			return q.Add(rest.CeilDiv(e))
 		}
+		if _, _, ok := d.Quotient(); ok { // a quotient of a quotient is one, as FloorDiv knows
+			return d.Add(Const(c - 1)).FloorDiv(e)
+		}
 	}
 	return call("ceildiv", d, e)
 }
