@@ -49,6 +49,9 @@ func TestPadded(t *testing.T) {
 	if lo, hi := pad.Bounds(); lo != 0 || hi != 6 {
 		t.Errorf("%v is in [%d, %d]", pad, lo, hi)
 	}
+	if got := a.Add(a.Mod(Const(2))); got != a.CeilDiv(Const(2)).Mul(Const(2)) {
+		t.Errorf("x + x mod 2 = %v", got)
+	}
 	shift := a.Min(Const(3))
 	if got := a.Sub(shift).Max(Const(0)).Add(shift); got != a {
 		t.Errorf("max(0, x - min(3, x)) + min(3, x) = %v", got)

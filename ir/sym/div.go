@@ -144,7 +144,9 @@ func (d Dim) Mod(e Dim) Dim {
 		return Const(0)
 	}
 	for _, t := range d.terms() {
-		if t.coef > 0 {
+		if c == 2 && t.coef%2 != 0 && len(t.atoms) > 0 { // what makes a size even is what is left of it
+			d = d.Sub(fromTerms([]term{{t.coef + 1, t.atoms}}))
+		} else if t.coef > 0 && len(t.atoms) > 0 {
 			return call("mod", d, e)
 		}
 	}
