@@ -22,6 +22,9 @@ func init() {
 	Iota.Infer = func(n *ir.Node) error {
 		a := n.Attr.(IotaAttr)
 		n.Out[0].Elem, n.Out[0].Shape = a.To, a.N.List()
+		if _, most := n.Out[0].Shape[0].Bounds(); most < 0 {
+			return fmt.Errorf("a range of %v numbers", n.Out[0].Shape[0])
+		}
 		return nil
 	}
 	Iota.Eval = func(n *ir.Node, b sym.Binding, _ []*ir.Tensor) ([]*ir.Tensor, error) {
@@ -29,6 +32,9 @@ func init() {
 		v, err := evalDims(b, a.Start.List()[0], a.Step.List()[0], a.N.List()[0])
 		if err != nil {
 			return nil, err
+		}
+		if v[2] < 0 {
+			return nil, fmt.Errorf("a range of %d numbers", v[2])
 		}
 		t := ir.NewTensor(a.To, v[2])
 		for i := range t.Len() {

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/sym"
@@ -21,7 +23,13 @@ func readOneHot(c *ir.Import) error {
 	if depthOf == nil {
 		return ir.UnknownContents(in[1], "a depth that depends on data")
 	}
+	if len(in[2].Shape) != 1 || in[2].Shape[0].Same(sym.Const(2)) == sym.False {
+		return fmt.Errorf("values of shape %v, want two", in[2].Shape)
+	}
 	depth := []sym.Dim{*depthOf}
+	if _, most := depth[0].Bounds(); most < 1 {
+		return fmt.Errorf("a depth of %v", depth[0])
+	}
 	axis, err := axisOf(c.Int("axis", -1), len(in[0].Shape)+1)
 	if err != nil {
 		return err

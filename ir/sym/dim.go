@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Dim is a canonical polynomial; the zero value is the constant 0.
@@ -278,7 +279,44 @@ func (d Dim) LessEq(e Dim) Truth {
 }
 
 // Bounds gives an interval that holds d for every binding; it may be wider than needed.
-func (d Dim) Bounds() (lo, hi int64) { return d.bounds(maxChosen) }
+func (d Dim) Bounds() (lo, hi int64) {
+	if d.s == "" {
+		return d.c, d.c
+	}
+	if b, ok := boundsOf.get(d); ok {
+		return b[0], b[1]
+	}
+	lo, hi = d.bounds(maxChosen)
+	boundsOf.put(d, [2]int64{lo, hi})
+	return lo, hi
+}
+
+// boundsOf remembers what Bounds has found: the sizes of a model are few, and every operator asks for theirs.
+var boundsOf = remembered{of: map[Dim][2]int64{}}
+
+// remembered forgets everything when there are maxRemembered.
+type remembered struct {
+	sync.Mutex
+	of map[Dim][2]int64
+}
+
+const maxRemembered = 1 << 14
+
+func (r *remembered) get(d Dim) ([2]int64, bool) {
+	r.Lock()
+	defer r.Unlock()
+	b, ok := r.of[d]
+	return b, ok
+}
+
+func (r *remembered) put(d Dim, b [2]int64) {
+	r.Lock()
+	defer r.Unlock()
+	if len(r.of) >= maxRemembered {
+		clear(r.of)
+	}
+	r.of[d] = b
+}
 
 // maxChosen is how many terms of a sum Bounds takes one side of, one within another, and maxRefined the most terms of such a sum.
 const (
@@ -291,7 +329,7 @@ func (d Dim) bounds(choices int) (lo, hi int64) {
 	for _, t := range ts {
 		tlo, thi := t.coef, t.coef
 		for _, a := range t.atoms {
-			alo, ahi := atomBounds(a)
+			alo, ahi := atomBounds(a, choices)
 			tlo, thi = mulBounds(tlo, thi, alo, ahi)
 		}
 		lo, hi = addSat(lo, tlo), addSat(hi, thi)
@@ -366,7 +404,7 @@ func mulBounds(alo, ahi, blo, bhi int64) (int64, int64) {
 // MayBeZero reports whether a symbol's size may be 0.
 func MayBeZero(symbol string) bool { return symbol[0] == 'z' }
 
-func atomBounds(atom string) (int64, int64) {
+func atomBounds(atom string, choices int) (int64, int64) {
 	name, x, y, ok := splitCall(atom)
 	if !ok && MayBeZero(atom) {
 		return 0, MaxSymbol
@@ -374,8 +412,9 @@ func atomBounds(atom string) (int64, int64) {
 	if !ok {
 		return MinSymbol, MaxSymbol
 	}
-	xlo, xhi := x.Bounds()
-	ylo, yhi := y.Bounds()
+	choices = max(0, choices-1)
+	xlo, xhi := x.bounds(choices)
+	ylo, yhi := y.bounds(choices)
 	switch {
 	case name == "min":
 		return min(xlo, ylo), min(xhi, yhi)

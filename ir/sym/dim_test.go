@@ -138,6 +138,9 @@ func TestSaturation(t *testing.T) {
 	if v, _ := big.Add(big).Const(); v != 1<<63-1 {
 		t.Errorf("2^63 saturates to %d", v)
 	}
+	if d, err := Parse(Const(-1 << 63).String()); err != nil || d != Const(-1<<63) {
+		t.Errorf("-2^63 parses as %v, %v", d, err)
+	}
 	low := Sym("s0").Add(Const(-1 << 63)).Sub(Sym("s1"))
 	if lo, _ := low.Min(Const(0)).Bounds(); lo != -1<<63 && lo != -1<<63+1 {
 		t.Errorf("%v is at least %d", low, lo)

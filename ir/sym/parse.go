@@ -2,6 +2,7 @@ package sym
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -55,11 +56,10 @@ func (s *scanner) poly() ([]term, error) {
 		sign = -1
 	}
 	for {
-		t, err := s.term()
+		t, err := s.term(sign)
 		if err != nil {
 			return nil, err
 		}
-		t.coef = mulSat(t.coef, sign)
 		out = append(out, t)
 		switch s.peek() {
 		case '+':
@@ -73,19 +73,24 @@ func (s *scanner) poly() ([]term, error) {
 	}
 }
 
-func (s *scanner) term() (term, error) {
-	t := term{coef: 1}
+// term reads one of a sign, which is the number's from the start: the lowest has no opposite.
+func (s *scanner) term(sign int64) (term, error) {
+	t := term{coef: sign}
 	for {
 		word := s.word()
 		switch {
 		case word == "":
 			return t, fmt.Errorf("a number or a symbol is missing at offset %d", s.pos)
 		case word[0] >= '0' && word[0] <= '9':
-			n, err := strconv.ParseInt(word, 10, 64)
-			if err != nil {
-				return t, err
+			n, err := strconv.ParseUint(word, 10, 64)
+			if err != nil || n > 1<<63 {
+				return t, fmt.Errorf("%s is out of range", word)
 			}
-			t.coef = mulSat(t.coef, n)
+			if t.coef == -1 {
+				t.coef = int64(-n)
+			} else {
+				t.coef = mulSat(t.coef, int64(min(n, math.MaxInt64)))
+			}
 		case s.peek() == '(':
 			end, err := s.skipCall()
 			if err != nil {
