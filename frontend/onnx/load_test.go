@@ -169,6 +169,15 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+// TestBlockedLayout refuses what ONNX Runtime saves for one CPU by saying what to save instead.
+func TestBlockedLayout(t *testing.T) {
+	_, err := decode(t, &onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{input("x", "n")}, Output: []*onnxpb.ValueInfoProto{input("y")},
+		Node: []*onnxpb.NodeProto{node("com.microsoft.nchwc", "ReorderInput", "y", "x")}})
+	if err == nil || !strings.Contains(err.Error(), "ORT_ENABLE_EXTENDED") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestTensorForms reads the same numbers from raw data and from the typed field.
 func TestTensorForms(t *testing.T) {
 	raw := binary.LittleEndian.AppendUint32(nil, math.Float32bits(1.5))

@@ -99,7 +99,7 @@ func (r *reader) node(n *onnxpb.NodeProto, s scope, what string) error {
 	}
 	read := ir.Reading(domain, n.OpType, s.opsets[domain])
 	if read == nil {
-		return ir.NotSupported("operator not known at opset %d", s.opsets[domain])
+		return ir.NotSupported("%s", unknown(domain, s.opsets[domain]))
 	}
 	attrs, err := r.attributes(n, s)
 	if err != nil {
@@ -135,11 +135,19 @@ var takesStrings = map[string]bool{"StringNormalizer": true, "LabelEncoder": tru
 	"Size": true, "Compress": true, "If": true, "Loop": true, "SequenceConstruct": true, "SequenceInsert": true, "SequenceAt": true,
 	"SequenceLength": true, "SplitToSequence": true, "ConcatFromSequence": true}
 
+// unknown says why there is no reading of an operator.
+func unknown(domain string, opset int) string {
+	if domain == "com.microsoft.nchwc" {
+		return "weights are in the order of the CPU that the model was optimised on, which the file does not tell; save it with ORT_ENABLE_EXTENDED"
+	}
+	return fmt.Sprintf("operator not known at opset %d", opset)
+}
+
 // checkKnown reports a node that cannot be read whatever its inputs are.
 func (r *reader) checkKnown(n *onnxpb.NodeProto, s scope, what string) {
 	domain := domainName(n.Domain)
 	if r.function(domain, n.OpType, n.Overload) == nil && ir.Reading(domain, n.OpType, s.opsets[domain]) == nil {
-		r.missing.add(domain, n.OpType, fmt.Sprintf("operator not known at opset %d", s.opsets[domain]), what)
+		r.missing.add(domain, n.OpType, unknown(domain, s.opsets[domain]), what)
 	}
 	for _, o := range n.Output {
 		r.bad[o] = true
