@@ -56,7 +56,7 @@ func init() {
 // sliceDims are the contents of a part of v, or nil.
 func sliceDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
 	if len(v.Shape) != 1 {
-		return slicedDims(v, starts, sizes, steps)
+		return blockDims(v, starts, sizes, steps)
 	}
 	size, ok := sizes[0].Const()
 	if !ok || size > maxKnown {
@@ -71,8 +71,8 @@ func sliceDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
 	return out
 }
 
-// slicedDims are sliceDims of several axes, as in the way from torch's order of padding to ONNX's.
-func slicedDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
+// blockDims are sliceDims of several axes, as in the way from torch's order of padding to ONNX's.
+func blockDims(v *ir.Value, starts, sizes []sym.Dim, steps []int64) []sym.Dim {
 	known := v.Contents()
 	if known == nil {
 		return nil
