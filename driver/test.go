@@ -193,6 +193,9 @@ func compileFor(dir string, o Options) (*Compiled, open, error) {
 
 // takeApart adds the names of axes that have two sizes in a data set; it reports whether it found a new one.
 func (o *Options) takeApart(g *ir.Graph, sets []string) bool {
+	if !sharesAxes(g) {
+		return false
+	}
 	before := len(o.Apart)
 	for _, set := range sets {
 		size := map[sym.Dim]int64{}
@@ -204,12 +207,8 @@ func (o *Options) takeApart(g *ir.Graph, sets []string) bool {
 			for a, d := range v.Shape {
 				was, known := size[d]
 				size[d] = t.Shape[a]
-				if hint := g.Hints[d.String()]; known && was != t.Shape[a] && hint != "" && !o.Apart[hint] {
-					o.Apart = maps.Clone(o.Apart)
-					if o.Apart == nil {
-						o.Apart = map[string]bool{}
-					}
-					o.Apart[hint] = true
+				if hint := g.Hints[d.String()]; known && was != t.Shape[a] && hint != "" {
+					o.Apart = with(o.Apart, hint, true)
 				}
 			}
 		}
@@ -217,30 +216,45 @@ func (o *Options) takeApart(g *ir.Graph, sets []string) bool {
 	return len(o.Apart) > before
 }
 
+// sharesAxes reports whether axes of two inputs have one name.
+func sharesAxes(g *ir.Graph) bool {
+	seen := map[sym.Dim]bool{}
+	for _, v := range g.Inputs {
+		for _, d := range v.Shape {
+			if seen[d] && g.Hints[d.String()] != "" {
+				return true
+			}
+			seen[d] = true
+		}
+	}
+	return false
+}
+
+// with is a copy of m that holds one more.
+func with[V any](m map[string]V, key string, v V) map[string]V {
+	if m = maps.Clone(m); m == nil {
+		m = map[string]V{}
+	}
+	m[key] = v
+	return m
+}
+
 // take fixes inputs and sizes to what a data set holds; it reports whether it found a new one.
 func (o *Options) take(set string, made open) bool {
 	files, _ := filepath.Glob(filepath.Join(set, "input_*.pb"))
 	before := len(o.Fixed) + len(o.Dims)
-	o.Fixed, o.Dims = maps.Clone(o.Fixed), maps.Clone(o.Dims)
 	for _, f := range files {
 		t, name, err := onnx.ReadTensor(f)
 		if err != nil {
 			continue
 		}
 		if slices.Contains(made.inputs, name) {
-			if o.Fixed == nil {
-				o.Fixed = map[string]*ir.Tensor{}
-			}
-			o.Fixed[name] = t
+			o.Fixed = with(o.Fixed, name, t)
 		}
 		for _, z := range made.sizes {
-			if z.Input != name || z.Axis >= len(t.Shape) {
-				continue
+			if z.Input == name && z.Axis < len(t.Shape) {
+				o.Dims = with(o.Dims, z.Name, t.Shape[z.Axis])
 			}
-			if o.Dims == nil {
-				o.Dims = map[string]int64{}
-			}
-			o.Dims[z.Name] = t.Shape[z.Axis]
 		}
 	}
 	return len(o.Fixed)+len(o.Dims) > before

@@ -25,6 +25,14 @@ func i64(name string, v ...int64) *onnxpb.TensorProto {
 	return &onnxpb.TensorProto{Name: name, DataType: 7, Dims: []int64{int64(len(v))}, Int64Data: v}
 }
 
+// writeMessage writes a model or a tensor to a file, in a folder that may not be there yet.
+func writeMessage(t *testing.T, path string, m interface{ Marshal() ([]byte, error) }) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, marshal(t, m), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func opModel(g *onnxpb.GraphProto) *onnxpb.ModelProto {
 	return &onnxpb.ModelProto{IrVersion: 8, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: 18}}, Graph: g}
 }
@@ -97,22 +105,16 @@ func TestFixedSizes(t *testing.T) {
 			intNode("Cast", "f", to(1), "size"), intNode("Pow", "root", nil, "f", "half"), intNode("Cast", "side", to(7), "root"),
 			intNode("Concat", "to", []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}, "same", "side", "side"), intNode("Reshape", "y", nil, "x", "to")}}
 	dir := t.TempDir()
-	write := func(data []byte, path ...string) {
-		file := filepath.Join(append([]string{dir}, path...)...)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, data, 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(marshal(t, opModel(g)), "model.onnx")
+	writeMessage(t, filepath.Join(dir, "model.onnx"), opModel(g))
 	for i, n := range []int64{3, 4, 3} {
 		x := &onnxpb.TensorProto{Name: "x", DataType: 1, Dims: []int64{2, n * n}, FloatData: make([]float32, 2*n*n)}
 		for k := range x.FloatData {
 			x.FloatData[k] = float32(k)
 		}
-		set := fmt.Sprintf("test_data_set_%d", i)
-		write(marshal(t, x), set, "input_0.pb")
+		set := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", i))
+		writeMessage(t, filepath.Join(set, "input_0.pb"), x)
 		x.Name, x.Dims = "y", []int64{2, n, n}
-		write(marshal(t, x), set, "output_0.pb")
+		writeMessage(t, filepath.Join(set, "output_0.pb"), x)
 	}
 	o := driver.Options{Targets: everything()}
 	_, err := driver.Compile(dir, o)
@@ -137,15 +139,10 @@ func TestApart(t *testing.T) {
 		Output: []*onnxpb.ValueInfoProto{port("z", 1)},
 		Node:   []*onnxpb.NodeProto{intNode("Concat", "z", []*onnxpb.AttributeProto{{Name: "axis", I: 1, Type: 2}}, "x", "y")}}
 	dir := t.TempDir()
-	set := filepath.Join(dir, "test_data_set_0")
-	if err := errors.Join(os.Mkdir(set, 0o755), os.WriteFile(filepath.Join(dir, "model.onnx"), marshal(t, opModel(g)), 0o644)); err != nil {
-		t.Fatal(err)
-	}
+	writeMessage(t, filepath.Join(dir, "model.onnx"), opModel(g))
 	for name, v := range map[string][]float32{"input_0": {1, 2}, "input_1": {3}, "output_0": {1, 2, 3}} {
 		p := &onnxpb.TensorProto{DataType: 1, Dims: []int64{1, int64(len(v))}, FloatData: v}
-		if err := os.WriteFile(filepath.Join(set, name+".pb"), marshal(t, p), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeMessage(t, filepath.Join(dir, "test_data_set_0", name+".pb"), p)
 	}
 	o := driver.Options{Targets: everything()}
 	var said bytes.Buffer
@@ -232,27 +229,15 @@ func TestBranches(t *testing.T) {
 			branch("then_branch", intNode("Concat", "r", []*onnxpb.AttributeProto{{Name: "axis", Type: 2}}, "x", "x")),
 			branch("else_branch", intNode("Neg", "r", nil, "x"))}, "c")}}
 	dir := t.TempDir()
-	write := func(path string, p interface{ Marshal() ([]byte, error) }) {
-		data, err := p.Marshal()
-		if err == nil {
-			err = os.MkdirAll(filepath.Dir(path), 0o755)
-		}
-		if err == nil {
-			err = os.WriteFile(path, data, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(filepath.Join(dir, "model.onnx"), opModel(g))
+	writeMessage(t, filepath.Join(dir, "model.onnx"), opModel(g))
 	float := func(name string, v ...float32) *onnxpb.TensorProto {
 		return &onnxpb.TensorProto{Name: name, DataType: 1, Dims: []int64{int64(len(v))}, FloatData: v}
 	}
 	for i, want := range []*onnxpb.TensorProto{float("y", 1, 2, 1, 2), float("y", -1, -2)} {
 		set := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", i))
-		write(filepath.Join(set, "input_0.pb"), float("x", 1, 2))
-		write(filepath.Join(set, "input_1.pb"), &onnxpb.TensorProto{Name: "c", DataType: 9, Dims: []int64{1}, Int32Data: []int32{int32(1 - i)}})
-		write(filepath.Join(set, "output_0.pb"), want)
+		writeMessage(t, filepath.Join(set, "input_0.pb"), float("x", 1, 2))
+		writeMessage(t, filepath.Join(set, "input_1.pb"), &onnxpb.TensorProto{Name: "c", DataType: 9, Dims: []int64{1}, Int32Data: []int32{int32(1 - i)}})
+		writeMessage(t, filepath.Join(set, "output_0.pb"), want)
 	}
 	for _, eval := range []bool{false, true} {
 		var out strings.Builder

@@ -368,29 +368,35 @@ func (w *windowed) mask() (*ir.Value, bool) {
 		if t == nil || t.Shape[2] != w.m || t.Shape[3] != w.m {
 			return nil, false
 		}
-		one := first
-		if windows := int64(len(w.tables[i])) / w.m; first == nil || w.open {
-			if one = t; t.Shape[0] != 1 && t.Shape[0] != windows {
-				one = &ir.Tensor{Elem: t.Elem, Shape: append([]int64{windows}, t.Shape[1:]...), Data: t.Data}
-				if t.Shape[0]%windows != 0 {
-					return nil, false
-				}
-				one.Data = t.Data[:int64(one.Len())*t.Elem.Size()]
-			}
+		one := ofOneImage(t, int64(len(w.tables[i]))/w.m)
+		if one == nil || first != nil && !w.open && string(one.Data) != string(first.Data) {
+			return nil, false
 		}
 		if first == nil {
 			first = one
-		}
-		for k := 0; k < len(t.Data); k += len(one.Data) {
-			if string(t.Data[k:k+len(one.Data)]) != string(one.Data) {
-				return nil, false
-			}
 		}
 	}
 	if w.open {
 		return v, true
 	}
 	return ir.ConstValue("", first), true
+}
+
+// ofOneImage is a mask for so many windows, or for all of them, of one for every image's; nil if they are not the same.
+func ofOneImage(t *ir.Tensor, windows int64) *ir.Tensor {
+	if t.Shape[0] == 1 || t.Shape[0] == windows {
+		return t
+	}
+	if t.Shape[0]%windows != 0 {
+		return nil
+	}
+	size := int64(len(t.Data)) / (t.Shape[0] / windows)
+	for k := size; k < int64(len(t.Data)); k += size {
+		if string(t.Data[k:k+size]) != string(t.Data[:size]) {
+			return nil
+		}
+	}
+	return &ir.Tensor{Elem: t.Elem, Shape: append([]int64{windows}, t.Shape[1:]...), Data: t.Data[:size]}
 }
 
 func (w *windowed) patch(end, mask *ir.Value, around []*ir.Value) *ir.Patch {

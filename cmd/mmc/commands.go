@@ -37,7 +37,7 @@ type modelFlags struct {
 
 func (f *modelFlags) options() (driver.Options, error) {
 	c, err := targetFor(f.Target, f.Isa, f.Dtype)
-	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{},
+	o := driver.Options{TrustLinks: f.TrustLinks, Verify: f.Verify, Disable: map[string]bool{}, Dims: map[string]int64{}, Apart: map[string]bool{},
 		GOOS: c.goos, GOARCH: c.goarch, Targets: c.kernels, Accelerator: c.accelerator}
 	for _, p := range f.Disable {
 		if err := knownPass("disable", p); err != nil {
@@ -47,9 +47,6 @@ func (f *modelFlags) options() (driver.Options, error) {
 	}
 	o.Fix = f.Fix
 	for _, name := range f.Apart {
-		if o.Apart == nil {
-			o.Apart = map[string]bool{}
-		}
 		o.Apart[name] = true
 	}
 	if err != nil {

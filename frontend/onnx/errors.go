@@ -82,7 +82,7 @@ func (u *Unsupported) needsSize(symbol string, g *ir.Graph) {
 		}
 		z := Size{g.Hints[symbol], v.Name, axis}
 		if z.Name == "" {
-			z.Name = "s" + symbol[1:]
+			z.Name = ownName(symbol)
 		}
 		if !slices.Contains(u.Sizes, z) {
 			u.Sizes = append(u.Sizes, z)

@@ -475,13 +475,16 @@ func (r *reader) symbol(key, hint string, symbols map[string]string) sym.Dim {
 	if n, ok := r.opts.Dims[hint]; ok && hint != "" {
 		return sym.Const(n)
 	}
-	if own := "s" + name[1:]; !r.names[own] {
+	if own := ownName(name); !r.names[own] {
 		if n, ok := r.opts.Dims[own]; ok {
 			return sym.Const(n)
 		}
 	}
 	return sym.Sym(name).Subst(r.subst)
 }
+
+// ownName is what a symbol is called by where the model has no name for its axis.
+func ownName(symbol string) string { return "s" + symbol[1:] }
 
 func (r *reader) outputs(list []*onnxpb.ValueInfoProto) {
 	if len(list) == 0 {
