@@ -163,6 +163,8 @@ func (l *lowering) lower(n *ir.Node) error {
 		return l.lowerPatches(n)
 	case n.Op == op.Winograd:
 		l.lowerWinograd(n)
+	case n.Op == op.GroupedConv:
+		return l.lowerGrouped(n)
 	case n.Op == op.Depthwise || n.Op == op.DepthwiseMeans:
 		l.lowerDepthwise(n)
 	case n.Op == op.PoolLast:
@@ -431,18 +433,29 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 			c.arg("Coded", Expr{Type: "rt.Coded", List: fields})
 		}
 	}
-	number := l.constant(w, pack)
+	number := l.weightArgs(c, w, bias, pack)
 	l.p.Consts[number].Form = form
-	c.arg("W", mem(Mem{Weight, number, sym.Const(0)}))
-	if bias != nil {
-		c.arg("Bias", mem(l.buffer(bias)))
-	}
 	if res != nil {
 		c.arg("Res", mem(l.buffer(res)))
 	}
 	if !l.inDepthwise(n) {
 		l.resultArgs(c, n, attr)
 	}
+	l.activationArgs(c, attr, res != nil, tilesEnd)
+}
+
+// weightArgs adds weights and bias; it gives the weights' number.
+func (l *lowering) weightArgs(c *Call, w, bias *ir.Value, pack Packing) int {
+	number := l.constant(w, pack)
+	c.arg("W", mem(Mem{Weight, number, sym.Const(0)}))
+	if bias != nil {
+		c.arg("Bias", mem(l.buffer(bias)))
+	}
+	return number
+}
+
+// activationArgs adds the row kernel, if there is one.
+func (l *lowering) activationArgs(c *Call, attr op.LinearAttr, res, tilesEnd bool) {
 	act := -1
 	if attr.Act != "" {
 		c.Kind += "+" + attr.Act
@@ -450,13 +463,13 @@ func (l *lowering) layerArgs(c *Call, n *ir.Node, attr op.LinearAttr, tilesEnd b
 	if attr.Times {
 		c.Kind += "+gate"
 	}
-	if attr.Act != "" || attr.Times || res != nil && !tilesEnd {
-		k := op.EpilogueKernel(attr, false, res != nil)
+	if attr.Act != "" || attr.Times || res && !tilesEnd {
+		k := op.EpilogueKernel(attr, false, res)
 		k.Name = "act_" + attr.Act
 		act = l.kernel(k)
 	}
 	c.arg("Act", num(act))
-	if tilesEnd && attr.Act == "relu" && (res == nil || attr.Last) && !attr.Times {
+	if tilesEnd && attr.Act == "relu" && (!res || attr.Last) && !attr.Times {
 		c.arg("Relu", text("true"))
 	}
 }

@@ -49,7 +49,7 @@ func (l *lowering) lowerBytes(n *ir.Node) {
 	c.Flops = sym.Const(2).Mul(m).Mul(w.Shape[0]).Mul(w.Shape[1])
 	if conv {
 		image := Call{}
-		l.imageArgs(&image, x.Def)
+		l.imageArgs(&image, x.Def.In[0], x, x.Def.Attr.(op.Im2ColAttr))
 		c.Args = []Field{{"Bytes", Expr{Type: "rt.Bytes", List: c.Args}}, {"Image", Expr{Type: "rt.Conv", List: image.Args}}}
 		c.Method, c.Type, c.Kind = "ByteConv", "rt.ByteConv", "byteconv"
 	}

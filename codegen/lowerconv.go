@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -32,16 +33,52 @@ func (l *lowering) convArgs(c *Call, n *ir.Node) {
 	}
 	c.Args = nil
 	c.arg("Linear", lin)
-	l.imageArgs(c, n)
+	l.imageArgs(c, n.In[0], n.Out[0], n.Attr.(op.Im2ColAttr))
 }
 
-// imageArgs adds the image of windows' rows and where the windows are.
-func (l *lowering) imageArgs(c *Call, n *ir.Node) {
-	x, last := n.In[0], len(n.In[0].Shape)-1
+// imageArgs adds the image x of the windows of out, channels last, and where these are.
+func (l *lowering) imageArgs(c *Call, x, out *ir.Value, a op.Im2ColAttr) {
+	last := len(x.Shape) - 1
 	c.arg("Batch", dim(x.Shape[0]))
 	c.arg("Channels", dim(x.Shape[last]))
-	c.windows(x.Shape[1:last], n.Out[0].Shape[1:last], n.Attr.(op.Im2ColAttr))
+	c.windows(x.Shape[1:last], out.Shape[1:last], a)
 	c.arg("X", mem(l.buffer(x)))
+}
+
+// lowerGrouped makes the call of a convolution of groups of channels: each group's columns begin with a panel.
+func (l *lowering) lowerGrouped(n *ir.Node) error {
+	a, w, out := n.Attr.(op.DepthwiseAttr), n.In[1], n.Out[0]
+	if w.Const == nil {
+		return errors.New("weights of groups that are computed")
+	}
+	lin := Call{Kind: "grouped"}
+	lin.arg("N", dim(w.Shape[1]))
+	l.weightArgs(&lin, groupPanels(w, int(a.Groups)), n.In[2], Panels)
+	lin.arg("C", mem(l.define(out)))
+	l.activationArgs(&lin, a.Epilogue(), false, true)
+	c := Call{Method: "Conv", Type: "rt.Conv", Kind: lin.Kind}
+	c.arg("Linear", Expr{Type: "rt.Linear", List: lin.Args})
+	c.arg("Groups", num(int(a.Groups)))
+	l.imageArgs(&c, n.In[0], out, a.Windows())
+	c.Flops = sym.Const(2).Mul(sym.Product(out.Shape)).Mul(w.Shape[0])
+	l.emit(c)
+	return nil
+}
+
+// groupPanels is w with columns of zeros behind each group's, so that the next ones begin with a panel.
+func groupPanels(w *ir.Value, groups int) *ir.Value {
+	k, n := int(w.Const.Shape[0]), int(w.Const.Shape[1])
+	width := n / groups
+	padded := (width + rt.Lanes - 1) / rt.Lanes * rt.Lanes
+	if padded == width {
+		return w
+	}
+	t := ir.NewTensor(w.Elem, int64(k), int64(groups*padded))
+	from, to := ir.Slice[float32](w.Const), ir.Slice[float32](t)
+	for at := 0; at < len(from); at += width {
+		copy(to[at/width*padded:], from[at:at+width])
+	}
+	return ir.ConstValue(w.Name, t)
 }
 
 // lowerPatches makes the rows in memory, as the convolution's windows with the channels as a last spatial axis.
@@ -53,7 +90,7 @@ func (l *lowering) lowerPatches(n *ir.Node) error {
 	}
 	if last == 4 { // the channels as a spatial axis would be a fourth
 		c := Call{Method: "Patches", Type: "rt.Conv", Kind: "im2col"}
-		l.imageArgs(&c, n)
+		l.imageArgs(&c, x, n.Out[0], a)
 		c.arg("Linear", Expr{Type: "rt.Linear", List: []Field{{"C", mem(l.define(n.Out[0]))}}})
 		l.emit(c)
 		return nil
@@ -159,6 +196,9 @@ func (l *lowering) lowerDepthwise(n *ir.Node) {
 func (l *lowering) lowerPoolLast(n *ir.Node) {
 	a := n.Attr.(op.PoolAttr)
 	k, fill := op.Taps{Kind: "sum", Divisor: float32(ir.NumElements(a.Kernel.List()))}, float32(0)
+	if a.Sum {
+		k.Divisor = 0
+	}
 	if a.Max {
 		k, fill = op.Taps{Kind: "max"}, float32(math.Inf(-1))
 	}

@@ -59,8 +59,10 @@ func convolved(v *ir.Value, most int) bool {
 		return false
 	case n.Op == op.MatMul || n.Op == op.ByteLinear:
 		return by(n.In[0], op.Patches) != nil
+	case n.Op == op.Reshape && len(n.In[0].Shape) == 4: // of an image of one line
+		return convolved(n.In[0], most-1)
 	case n.Op.Elem == nil:
-		return n.Op == op.Depthwise
+		return n.Op == op.Depthwise || n.Op == op.GroupedConv
 	}
 	for _, x := range n.In {
 		if ir.SameShape(x.Shape, v.Shape) && convolved(x, most-1) {
@@ -142,51 +144,6 @@ func onePlace(shape []sym.Dim) bool {
 		}
 	}
 	return !shape[0].Is(1)
-}
-
-func sinkPool(_ *Context, n *ir.Node) *ir.Patch {
-	x, a := imageLast(n.In[0]), n.Attr.(op.PoolAttr)
-	if x == nil || len(x.Shape) != 4 {
-		return nil
-	}
-	if a.Ceil {
-		whole, ok := wholeWindows(x.Shape[1:3], a)
-		if !ok {
-			return nil
-		}
-		a = whole
-	}
-	for _, pad := range a.Pads.List() {
-		if pad != 0 && !a.Max && !a.CountPad {
-			return nil
-		}
-	}
-	p := ir.NewPatch(n)
-	y, err := ir.NewNode(op.PoolLast, a, n.From, x)
-	if err != nil || !ir.SameShape(y.Out[0].Shape[1:3], n.Out[0].Shape[2:]) {
-		return nil
-	}
-	return p.Replace(n.Out[0], second(p, p.Emit1(op.PoolLast, a, x)))
-}
-
-// wholeWindows makes a last window that is not whole so, by padding, where padding does not count: for the greatest element.
-func wholeWindows(spatial []sym.Dim, a op.PoolAttr) (op.PoolAttr, bool) {
-	win, err := op.PoolWindows(spatial, a)
-	if err != nil || !a.Max {
-		return a, false
-	}
-	k, s, d, pads := a.Kernel.List(), a.Strides.List(), a.Dilations.List(), a.Pads.List()
-	for i, w := range win {
-		n, ok1 := spatial[i].Const()
-		count, ok2 := w.Const()
-		if !ok1 || !ok2 {
-			return a, false
-		}
-		need := (count-1)*s[i] + d[i]*(k[i]-1) + 1 - n - pads[i]
-		pads[len(win)+i] = max(pads[len(win)+i], need)
-	}
-	a.Pads, a.Ceil = ir.MakeInts(pads...), false
-	return a, true
 }
 
 // sinkConcat joins images along the channels, which are last.

@@ -15,7 +15,7 @@ var Scale = Rewrite("scale", "folds factors and sums of columns into constant we
 	Rule{"scale", func() *ir.Op { return op.Mul }, scaleProduct},
 	Rule{"", func() *ir.Op { return op.Sub }, subtracted},
 	Rule{"", func() *ir.Op { return op.Add }, addedTwice},
-	Rule{"", func() *ir.Op { return op.Add }, depthwiseBias})
+	Rule{"", func() *ir.Op { return op.Add }, groupedBias})
 
 // columns is v as a constant of one entry a column, which must be more than one column; nil if it is not.
 func columns(v *ir.Value, size sym.Dim) []float32 {
@@ -54,12 +54,20 @@ func (c *Context) weighted(v *ir.Value) (prod *ir.Node, add *ir.Node, bias []flo
 	}
 	n := by(v, op.MatMul)
 	if n == nil {
-		n = by(v, op.Depthwise)
+		n = byGroups(v)
 	}
 	if n == nil || n.In[1].Const == nil || len(n.In[1].Shape) != 2 || c.Only(n.Out[0]) == nil || len(v.Shape) < 2 {
 		return nil, nil, nil
 	}
 	return n, nil, nil
+}
+
+// byGroups is the convolution of channels, or groups of them, that v is made by.
+func byGroups(v *ir.Value) *ir.Node {
+	if n := by(v, op.Depthwise); n != nil {
+		return n
+	}
+	return by(v, op.GroupedConv)
 }
 
 func vector(v []float32) *ir.Value { return ir.ConstValue("", ir.Floats(v, int64(len(v)))) }
@@ -135,10 +143,10 @@ func addedTwice(c *Context, n *ir.Node) *ir.Patch {
 	return nil
 }
 
-// depthwiseBias moves a sum with constants into the convolution.
-func depthwiseBias(c *Context, n *ir.Node) *ir.Patch {
+// groupedBias moves a sum with constants into the convolution.
+func groupedBias(c *Context, n *ir.Node) *ir.Patch {
 	for _, o := range operands(n) {
-		d := by(o[0], op.Depthwise)
+		d := byGroups(o[0])
 		if d == nil || d.In[2] != nil || c.Only(o[0]) != n || !ir.SameShape(o[0].Shape, n.Out[0].Shape) {
 			continue
 		}
@@ -147,7 +155,7 @@ func depthwiseBias(c *Context, n *ir.Node) *ir.Patch {
 		}
 		if b := columns(o[1], d.In[1].Shape[1]); b != nil {
 			p := ir.NewPatch(n, d)
-			return p.Replace(n.Out[0], p.Emit1(op.Depthwise, d.Attr, d.In[0], d.In[1], vector(b)))
+			return p.Replace(n.Out[0], p.Emit1(d.Op, d.Attr, d.In[0], d.In[1], vector(b)))
 		}
 	}
 	return nil

@@ -4,14 +4,18 @@ import "unsafe"
 
 // Conv is a Linear on the windows of X [batch, spatial…, channels], one row a window: each row of A is the window's places in order, all
 // channels of a place together, zeros outside. The rows are made block by block in a worker's own memory.
+//
+// With Groups of more than one, the output channels of a group see its input channels alone, K is that of a group, and the panels of a
+// group's columns of W follow each other.
 type Conv struct {
 	Linear
-	Batch, Channels                  int
+	Batch, Channels, Groups          int
 	In, Windows, Kernel, Stride, Dil [3]int
 	Pad                              [3]int
 	X                                Ptr
 
-	edge *edge // what lies around the image; nil for zeros
+	edge              *edge // what lies around the image; nil for zeros
+	lines, each, span int   // of groups: lines of the result and groups that a task does, places that a copied line has
 }
 
 // patchBytes is the most of the windows' rows that a task makes; weightBytes is up to how much of the weights may be walked again for
@@ -25,6 +29,10 @@ const (
 func (s *Session) Conv(c Conv) {
 	c.K = c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
 	c.M = c.Batch * c.Windows[0] * c.Windows[1] * c.Windows[2]
+	if c.Groups > 1 {
+		s.grouped(c)
+		return
+	}
 	s.conv = c
 	if c.M == 0 || s.dev != nil && s.convOnDevice(c) {
 		return

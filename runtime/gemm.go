@@ -148,7 +148,7 @@ func (t *Tile) part(w *worker, k, depth, p, np, n int) *Tile {
 	u := &w.tile
 	*u = *t
 	last := min(n-(p+np-1)*Lanes, Lanes)
-	u.K, u.Acc, u.Cols = depth, b2i(k > 0), np
+	u.K, u.Acc, u.Cols = depth, b2i(k > 0 || t.Acc != 0), np
 	u.Mask, u.Lane = 1<<last-1, &laneMasks[last]
 	u.C = At(t.C, p*Lanes*4)
 	if k+depth < t.K {

@@ -8,9 +8,10 @@ import (
 	"mmc/ir/sym"
 )
 
-// DepthwiseAttr describes the windows, and the activation as LinearAttr does.
+// DepthwiseAttr describes the windows, and the activation as LinearAttr does. Groups is that of a GroupedConv.
 type DepthwiseAttr struct {
 	Kernel, Strides, Dilations, Pads ir.IntList
+	Groups                           int64
 	Act                              string
 	Tanh                             bool
 	Alpha, Lo, Hi                    float32
@@ -100,6 +101,36 @@ func init() {
 		}
 		return append(out, lineMeans(out[0])), nil
 	}
+}
+
+// depthwise is the convolution of each of x's channels, which are second, with weights [outputs, 1, kernel…] of its own: one output or
+// several of each. The result has the channels last; one spatial axis is a line of an image.
+func (b *builder) depthwise(x, w, bias *ir.Value, a Im2ColAttr) *ir.Value {
+	r, shape := len(x.Shape)-2, ir.ConstShape(w.Shape)
+	weights := b.transpose(b.reshape(w, dims(shape[0], ir.NumElements(shape[2:]))), 1, 0)
+	v := b.transpose(x, channelsLast(r)...)
+	if many, ok := w.Shape[0].Div(x.Shape[1]); b.err == nil && ok && !many.Is(1) {
+		image := v.Shape[:len(v.Shape)-1]
+		v = b.expand(b.reshape(v, dims(image, x.Shape[1], 1)), dims(image, x.Shape[1], many))
+		v = b.reshape(v, dims(image, w.Shape[0]))
+	}
+	if b.err != nil {
+		return nil
+	}
+	if r == 1 {
+		v = b.reshape(v, dims(v.Shape[0], 1, v.Shape[1:]))
+		line := func(first int64, l ir.IntList) ir.IntList { return ir.MakeInts(first, l.List()[0]) }
+		pads := a.Pads.List()
+		a = Im2ColAttr{line(1, a.Kernel), line(1, a.Strides), line(1, a.Dilations), ir.MakeInts(0, pads[0], 0, pads[1])}
+	}
+	y := b.do(Depthwise, DepthwiseAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, v, weights, nil)
+	if bias != nil {
+		y = b.add(y, bias)
+	}
+	if r == 1 && b.err == nil {
+		y = b.reshape(y, dims(y.Shape[0], y.Shape[2:]))
+	}
+	return y
 }
 
 // lineMeans are the means of an image's lines.

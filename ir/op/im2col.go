@@ -120,8 +120,9 @@ func readConv(c *ir.Import) error {
 // nothing to gain from moving them.
 const fewChannels = 4
 
-// convolve is a convolution in one of three forms, all of which give the channels last, and a transposition that puts them second again:
-// a product of the windows' rows with the weights as a matrix; for one channel a group, Depthwise; for other groups, a batch of products.
+// convolve is a convolution in one of four forms, all of which give the channels last, and a transposition that puts them second again:
+// a product of the windows' rows with the weights as a matrix; for one channel a group, Depthwise; for other groups, GroupedConv or, with
+// weights that are computed, a batch of products.
 // The node's attributes describe the windows.
 func convolve(c *ir.Import, x, w, bias *ir.Value) (*ir.Value, error) {
 	return convolveBy(c, x, w, bias, func(b *builder, rows, w *ir.Value) *ir.Value { return b.do(MatMul, nil, rows, w) })
@@ -160,11 +161,9 @@ func convolveBy(c *ir.Import, x, w, bias *ir.Value, product func(b *builder, row
 	shape := dims(x.Shape[0], win, w.Shape[0])
 	var y *ir.Value
 	switch {
-	case groups == kernel[0] && kernel[1] == 1 && r == 2 && groups > 1:
-		taps := ir.NumElements(kernel[2:])
-		weights := b.transpose(b.reshape(w, dims(groups, taps)), 1, 0)
-		y = b.do(Depthwise, DepthwiseAttr{Kernel: a.Kernel, Strides: a.Strides, Dilations: a.Dilations, Pads: a.Pads}, b.transpose(x, channelsLast(r)...), weights, nil)
-	case groups == 1 && !(kernel[1] <= fewChannels && a.Kernel == a.Strides):
+	case kernel[1] == 1 && r <= 2 && groups > 1:
+		y, bias = b.depthwise(x, w, bias, a), nil
+	case groups == 1 && (kernel[1] > fewChannels || a.Kernel != a.Strides || oneByOne(a)):
 		rows := b.transpose(x, channelsLast(r)...)
 		if !oneByOne(a) {
 			rows = b.do(Patches, a, rows)
@@ -174,6 +173,8 @@ func convolveBy(c *ir.Import, x, w, bias *ir.Value, product func(b *builder, row
 		rows := b.do(Im2Col, a, x)
 		depth := sym.Product(w.Shape[1:])
 		y = product(b, b.reshape(rows, dims(x.Shape[0], win, depth)), b.transpose(b.reshape(w, dims(w.Shape[0], depth)), 1, 0))
+	case r <= 3 && settled(w):
+		y = b.groupedConv(b.transpose(x, channelsLast(r)...), w, a, groups)
 	default:
 		rows, err := convRows(c, x, w, a, groups)
 		if err != nil {

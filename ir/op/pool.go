@@ -11,10 +11,10 @@ import (
 )
 
 // PoolAttr describes a pooling's windows as Im2ColAttr does. Max takes the greatest element, otherwise the mean; CountPad counts
-// padding as elements of 0; Ceil keeps a last window that is not whole.
+// padding as elements of 0; Ceil keeps a last window that is not whole. Sum leaves the sum undivided (PoolLast alone).
 type PoolAttr struct {
 	Kernel, Strides, Dilations, Pads ir.IntList
-	Max, CountPad, Ceil              bool
+	Max, CountPad, Ceil, Sum         bool
 }
 
 // Pool combines windows of the spatial axes of x [batch, channels, spatial…]: the greatest element, in increasing order from -Inf, or

@@ -15,7 +15,7 @@ var PoolLast = ir.NewOp("poollast", "greatest element or mean of windows, channe
 func init() {
 	PoolLast.Infer = func(n *ir.Node) error {
 		v, a := n.In[0], n.Attr.(PoolAttr)
-		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.CountPad && !noPads(a.Pads) {
+		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.Sum && !a.CountPad && !noPads(a.Pads) {
 			return fmt.Errorf("pooling %v of %v of rank %d", a, v.Elem, len(v.Shape))
 		}
 		win, err := Windows(v.Shape[1:3], Im2ColAttr{a.Kernel, a.Strides, a.Dilations, a.Pads})
@@ -43,7 +43,7 @@ func init() {
 			}
 		}, func(y []float32, _ int) {
 			for c := range y {
-				if !a.Max {
+				if !a.Max && !a.Sum {
 					y[c] /= count
 				}
 			}

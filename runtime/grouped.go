@@ -1,0 +1,174 @@
+package rt
+
+import "unsafe"
+
+// sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache.
+const sliceFloats = 24 << 10
+
+// grouped runs a convolution of groups of channels: output channels of a group see its input channels alone. The channels of a group are
+// copied out, with what lies around the image, so that a line of a window is a stretch of memory and the windows of a line of the result are
+// that far apart: tiles read them where they are.
+func (s *Session) grouped(c Conv) {
+	c.K /= c.Groups
+	s.conv = c
+	n := &s.conv
+	if c.M == 0 || s.dev != nil && s.groupedOnDevice(n) {
+		return
+	}
+	s.enter()
+	n.share(s.threads())
+	s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Windows[1], n.lines)*CeilDiv(n.Groups, n.each), s.task.grouped)
+	s.leave(2 * c.M * c.N * c.K)
+}
+
+// share says how many lines of the result and how many groups a task does.
+func (c *Conv) share(threads int) {
+	c.span = CeilDiv((c.Windows[2]-1)*c.Stride[2]+(c.Kernel[2]-1)*c.Dil[2]+1, c.Stride[2]) * c.Stride[2]
+	c.lines, c.each = 1, c.Groups
+	for c.lines < c.Windows[1] && c.sliceSize(c.lines+1) <= sliceFloats {
+		c.lines++
+	}
+	if threads == 1 {
+		return
+	}
+	others := c.Batch * c.Windows[0]
+	c.lines = min(c.lines, max(1, c.Windows[1]*others/(2*threads)))
+	if tasks := others * CeilDiv(c.Windows[1], c.lines); tasks < 2*threads {
+		c.each = max(1, c.Groups*tasks/(2*threads))
+	}
+}
+
+// sliceLines is how many lines of the image some lines of windows reach over.
+func (c *Conv) sliceLines(lines int) int { return (lines-1)*c.Stride[1] + (c.Kernel[1]-1)*c.Dil[1] + 1 }
+
+// sliceSize is the floats of a group's channels that some lines of windows see.
+func (c *Conv) sliceSize(lines int) int {
+	return c.Kernel[0] * c.sliceLines(lines) * c.span * (c.Channels / c.Groups)
+}
+
+func (s *Session) groupedTask(worker, i int) {
+	c, w := &s.conv, &s.workers[worker]
+	parts, blocks := CeilDiv(c.Groups, c.each), CeilDiv(c.Windows[1], c.lines)
+	first, i := i%parts*c.each, i/parts
+	y, i := i%blocks*c.lines, i/blocks
+	lines, last := min(c.lines, c.Windows[1]-y), min(first+c.each, c.Groups)
+	w.runs = c.lineRuns(w.runs[:0], lines, s.k.Gemm.Rows)
+	room := w.scratchFor(c.sliceSize(lines))
+	row := (i*c.Windows[1] + y) * c.Windows[2]
+	for g := first; g < last; g++ {
+		c.slice(i/c.Windows[0], i%c.Windows[0], y, g, c.sliceLines(lines), room)
+		c.products(s, w, Ptr(unsafe.SliceData(room)), lines, row, g)
+	}
+	width := c.N / c.Groups
+	s.activate(&c.Linear, w, row, row+lines*c.Windows[2], first*width, last*width)
+}
+
+// lineRuns appends the windows of some lines as rows of the slice, which are Stride[2] places apart: of equal heights within a line.
+func (c *Conv) lineRuns(runs []run, lines, most int) []run {
+	for y := range lines {
+		x := 0
+		for left := CeilDiv(c.Windows[2], most); left > 0; left-- {
+			h := CeilDiv(c.Windows[2]-x, left)
+			runs = append(runs, run{y*c.Stride[1]*c.span/c.Stride[2] + x, (y*c.Windows[2] + x) * c.N * 4, 0, h})
+			x += h
+		}
+	}
+	return runs
+}
+
+// slice copies the channels of group g that the windows from line y on see, of image b and planes from w0's on.
+func (c *Conv) slice(b, w0, y, g, lines int, out []float32) {
+	n := c.Channels / c.Groups
+	inside := max(0, min(c.In[2], c.span-c.Pad[2]))
+	for k0 := range c.Kernel[0] {
+		p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
+		for l := range lines {
+			p1 := y*c.Stride[1] - c.Pad[1] + l
+			line := out[:c.span*n]
+			out = out[c.span*n:]
+			if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
+				clear(line)
+				continue
+			}
+			before := min(c.Pad[2], c.span) * n
+			clear(line[:before])
+			from := ((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2]*c.Channels + g*n
+			pick(line[before:before+inside*n], At(c.X, from*4), n, c.Channels*4)
+			clear(line[before+inside*n:])
+		}
+	}
+}
+
+// pick copies stretches of n floats, step bytes apart.
+func pick(to []float32, from Ptr, n, step int) {
+	if n%8 != 0 {
+		for ; len(to) > 0; to = to[n:] {
+			copy(to, unsafe.Slice((*float32)(from), n))
+			from = At(from, step)
+		}
+		return
+	}
+	for at := 0; at < len(to); at += n {
+		for i := 0; i < n; i += 8 {
+			*(*[8]float32)(to[at+i:]) = *(*[8]float32)(At(from, i*4))
+		}
+		from = At(from, step)
+	}
+}
+
+// products does a group's columns of some lines of the result, the first of which begins with that row: a chain goes on from one line of
+// the window to the next or, where its places lie apart, from place to place.
+func (c *Conv) products(s *Session, w *worker, slice Ptr, lines, row, g int) {
+	n, width := c.Channels/c.Groups, c.N/c.Groups
+	together := c.Kernel[2]
+	if c.Dil[2] != 1 {
+		together = 1
+	}
+	panels := CeilDiv(width, Lanes)
+	t := Tile{K: together * n, LDA: c.Stride[2] * n * 4, BStep: c.K * Lanes * 4, LDC: c.N * 4,
+		B: At(c.W, g*panels*c.K*Lanes*4), C: At(c.C, (row*c.N+g*width)*4)}
+	for tap := 0; tap < c.Kernel[0]*c.Kernel[1]*c.Kernel[2]; tap += together {
+		k0, k1, k2 := tap/c.Kernel[2]/c.Kernel[1], tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
+		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.span+k2*c.Dil[2])*n*4)
+		if tap+together == c.Kernel[0]*c.Kernel[1]*c.Kernel[2] {
+			t.Relu = b2i(c.Relu)
+			if c.Bias != nil {
+				t.Bias = At(c.Bias, g*width*4)
+			}
+		}
+		s.k.Gemm.runs(w, &t, width, w.runs, 0, panels)
+		t.Acc, t.B = 1, At(t.B, t.K*Lanes*4)
+	}
+}
+
+// groupedOnDevice makes all the windows' rows in memory of the device, those of a group in a row's stretch of their own, and runs a layer for
+// each group; false if the device does not.
+func (s *Session) groupedOnDevice(c *Conv) bool {
+	if c.In[0] != 1 || c.Kernel[0] != 1 {
+		return false // the channels count as an axis, of which there are three
+	}
+	room, err := s.room(c.M * c.K * c.Groups * 4)
+	if err != nil {
+		return false
+	}
+	n, width := c.Channels/c.Groups, c.N/c.Groups
+	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], c.Groups},
+		Kernel: [3]int{c.Kernel[1], c.Kernel[2], n}, Stride: [3]int{c.Stride[1], c.Stride[2], n}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
+		Pad: [3]int{c.Pad[1], c.Pad[2], 0}, X: c.X, Out: room}
+	if !s.dev.Im2Col(&col) {
+		return false
+	}
+	l := c.Linear
+	l.N, l.Row, l.Out = width, c.K*c.Groups*4, Lines{Count: c.M, Row: c.N * 4, Of: 1}
+	for g := range c.Groups {
+		l.A, l.C = At(room, g*c.K*4), At(c.C, g*width*4)
+		l.W = At(c.W, g*CeilDiv(width, Lanes)*c.K*Lanes*4)
+		if c.Bias != nil {
+			l.Bias = At(c.Bias, g*width*4)
+		}
+		if !s.dev.Linear(&l) {
+			return false
+		}
+	}
+	return true
+}
