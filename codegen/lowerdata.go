@@ -230,16 +230,23 @@ var resizeCoords = map[string]int{"half_pixel": 0, "pytorch_half_pixel": 1, "ali
 
 func (l *lowering) lowerResize(n *ir.Node) {
 	x, out, a := n.In[0], n.Out[0], n.Attr.(op.ResizeAttr)
-	r := len(x.Shape)
+	planes, h, w, channels := a.Planes(x.Shape)
+	_, oh, ow, _ := a.Planes(out.Shape)
 	c := Call{Method: "Resize", Type: "rt.Resize", Kind: "resize"}
-	c.arg("Planes", dim(sym.Product(x.Shape[:r-2])))
-	c.arg("H", dim(x.Shape[r-2]))
-	c.arg("W", dim(x.Shape[r-1]))
-	c.arg("OH", dim(out.Shape[r-2]))
-	c.arg("OW", dim(out.Shape[r-1]))
+	c.arg("Planes", dim(planes))
+	c.arg("H", dim(h))
+	c.arg("W", dim(w))
+	c.arg("OH", dim(oh))
+	c.arg("OW", dim(ow))
+	c.arg("Channels", dim(channels))
 	c.arg("Coord", num(resizeCoords[a.Coord]))
-	c.arg("Cubic", text(fmt.Sprint(a.Mode == "cubic")))
-	c.arg("A", text(strconv.FormatFloat(float64(a.A), 'g', -1, 64)))
+	places := 2
+	if a.Mode == "cubic" {
+		places = 4
+		c.arg("Cubic", text("true"))
+		c.arg("A", text(strconv.FormatFloat(float64(a.A), 'g', -1, 64)))
+	}
+	c.arg("Kernel", num(l.kernel(op.ResizeKernel(places))))
 	c.arg("X", mem(l.buffer(x)))
 	c.arg("Out", mem(l.define(out)))
 	l.emit(c)

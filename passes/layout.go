@@ -13,7 +13,9 @@ import (
 var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Try: sinkElementwise},
 	Rule{Root: func() *ir.Op { return op.Pool }, Try: sinkPool},
+	Rule{Root: func() *ir.Op { return op.Resize }, Try: sinkResize},
 	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
+	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkSplit},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
 	Rule{Root: func() *ir.Op { return op.Reduce }, Try: poolRows},
 	Rule{Root: func() *ir.Op { return op.Transpose }, Try: joinTransposes})
@@ -146,6 +148,32 @@ func onePlace(shape []sym.Dim) bool {
 	return !shape[0].Is(1)
 }
 
+// sinkResize resizes images with the channels last.
+func sinkResize(_ *Context, n *ir.Node) *ir.Patch {
+	x, a := imageLast(n.In[0]), n.Attr.(op.ResizeAttr)
+	if x == nil || len(x.Shape) != 4 || a.Last {
+		return nil
+	}
+	sizes := a.Sizes.List()
+	a.Last, a.Sizes = true, ir.MakeDims([]sym.Dim{sizes[0], sizes[2], sizes[3], sizes[1]})
+	p := ir.NewPatch(n)
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Resize, a, x)))
+}
+
+// sinkSplit makes rows an image: [batch, places, channels], transposed, with the places as a height and a width.
+func sinkSplit(_ *Context, n *ir.Node) *ir.Patch {
+	t, to := by(n.In[0], op.Transpose), n.Out[0].Shape
+	if t == nil || len(t.In[0].Shape) != 3 || len(to) != 4 || !slices.Equal(t.Attr.(op.TransposeAttr).Perm.List(), []int64{0, 2, 1}) {
+		return nil
+	}
+	if s := t.Out[0].Shape; to[0] != s[0] || to[1] != s[1] {
+		return nil
+	}
+	p := ir.NewPatch(n)
+	image := ir.MakeDims([]sym.Dim{to[0], to[2], to[3], to[1]})
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Reshape, op.ReshapeAttr{To: image}, t.In[0])))
+}
+
 // sinkConcat joins images along the channels, which are last.
 func sinkConcat(_ *Context, n *ir.Node) *ir.Patch {
 	rank := len(n.Out[0].Shape)
@@ -196,23 +224,59 @@ func sinkGlobal(c *Context, n *ir.Node) *ir.Patch {
 // maxPooled is the most rows whose mean is one chain of sums.
 const maxPooled = 1 << 10
 
-// poolRows makes the mean or maximum of each column of rows, which reads as a reduction of the last axis of the transposed rows, a pooling of
-// one line.
+// poolRows makes a sum, mean or maximum along axes that are not the last, which reads as a reduction of the last axis of what is transposed, a
+// pooling of one line: what is behind these axes are its channels.
 func poolRows(c *Context, n *ir.Node) *ir.Patch {
-	t, kind := by(n.In[0], op.Transpose), n.Attr.(op.ReduceAttr).Kind
-	if t == nil || len(t.In[0].Shape) != 3 || n.In[0].Shape[0] != t.In[0].Shape[0] || kind != "mean" && kind != "max" {
+	kind := n.Attr.(op.ReduceAttr).Kind
+	t, count := movedLast(n.In[0])
+	if t == nil || kind != "mean" && kind != "max" && kind != "sum" {
 		return nil
 	}
-	x := t.In[0]
-	rows, ok := x.Shape[1].Const()
-	if !ok || rows > maxPooled || rows < 2 || !slices.Equal(t.Attr.(op.TransposeAttr).Perm.List(), []int64{0, 2, 1}) {
+	x, perm := t.In[0], t.Attr.(op.TransposeAttr).Perm.List()
+	left := perm[:len(perm)-count]
+	first := int(perm[len(left)])
+	rows, ok := sym.Product(x.Shape[first : first+count]).Const()
+	if !ok || rows > maxPooled || rows < 2 || first+count == len(perm) {
 		return nil
 	}
 	p := ir.NewPatch(n, t)
-	image := []sym.Dim{x.Shape[0], sym.Const(1), x.Shape[1], x.Shape[2]}
+	image := []sym.Dim{sym.Product(x.Shape[:first]), sym.Const(1), sym.Const(rows), sym.Product(x.Shape[first+count:])}
 	y := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(image)}, x)
-	y = p.Emit1(op.PoolLast, wholePool(1, rows, kind == "max"), y)
-	return p.Replace(n.Out[0], p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(n.Out[0].Shape)}, y))
+	attr := wholePool(1, rows, kind == "max")
+	attr.Sum = kind == "sum"
+	y = p.Emit1(op.PoolLast, attr, y)
+	y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(slices.Concat(x.Shape[:first], x.Shape[first+count:]))}, y)
+	if !slices.IsSorted(left) {
+		for i, axis := range left {
+			if axis > int64(first) {
+				left[i] -= int64(count)
+			}
+		}
+		y = p.Emit1(op.Transpose, op.TransposeAttr{Perm: ir.MakeInts(left...)}, y)
+	}
+	return p.Replace(n.Out[0], y)
+}
+
+// movedLast is the transposition that makes axes of its input that follow each other the last ones, of which v is the result with these as
+// one axis, and how many they are; nil if v is something else.
+func movedLast(v *ir.Value) (t *ir.Node, count int) {
+	t, count = by(v, op.Transpose), 1
+	if flat := by(v, op.Reshape); flat != nil {
+		t, count = by(flat.In[0], op.Transpose), len(flat.In[0].Shape)-len(v.Shape)+1
+		if t == nil || count < 1 || !ir.SameShape(v.Shape[:len(v.Shape)-1], t.Out[0].Shape[:len(v.Shape)-1]) {
+			return nil, 0
+		}
+	}
+	if t == nil {
+		return nil, 0
+	}
+	perm := t.Attr.(op.TransposeAttr).Perm.List()
+	for i := len(perm) - count + 1; i < len(perm); i++ {
+		if perm[i] != perm[i-1]+1 {
+			return nil, 0
+		}
+	}
+	return t, count
 }
 
 // wholePool is the pooling of windows that begin next to each other and stay inside the image.

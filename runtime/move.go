@@ -11,6 +11,7 @@ type Move struct {
 	SF, ST   [maxAxes]int
 
 	outer, each int
+	parts       [2]int // of a task's rows and columns, where rows become columns
 }
 
 // Move runs the copy.
@@ -29,6 +30,10 @@ func (s *Session) Move(m Move) {
 // copies does the move that the session holds.
 func (s *Session) copies() {
 	n := &s.move
+	if n.turns() {
+		s.parallel(n.outer*n.parts[0]*n.parts[1], s.task.turn)
+		return
+	}
 	n.longLines()
 	n.outer = 1
 	for a := range n.Rank - 1 {
@@ -78,6 +83,83 @@ func (n *Move) join() {
 		copy(n.SF[a:], n.SF[a+1:n.Rank])
 		copy(n.ST[a:], n.ST[a+1:n.Rank])
 		n.Rank--
+	}
+}
+
+// turnRows and turnColumns are a task's share of what is transposed: stretches of the one follow each other in From, of the other in To.
+const (
+	turnRows    = 128
+	turnColumns = 256
+)
+
+// turns reports whether f32, or integers as large, are transposed, and makes the axis that follows itself in From the last but one and the one that
+// does in To the last.
+func (n *Move) turns() bool {
+	row, column := -1, -1
+	for a := range n.Rank {
+		if n.Dims[a] < 4 {
+			continue
+		}
+		if n.SF[a] == n.Size {
+			row = a
+		}
+		if n.ST[a] == n.Size {
+			column = a
+		}
+	}
+	if n.Size != 4 || row < 0 || column < 0 || row == column {
+		return false
+	}
+	swap := func(a, b int) {
+		for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
+			v[a], v[b] = v[b], v[a]
+		}
+	}
+	last := n.Rank - 1
+	swap(column, last)
+	if row == last {
+		row = column
+	}
+	swap(row, last-1)
+	n.outer = 1
+	for a := range last - 1 {
+		n.outer *= n.Dims[a]
+	}
+	n.parts = [2]int{CeilDiv(n.Dims[last-1], turnRows), CeilDiv(n.Dims[last], turnColumns)}
+	return true
+}
+
+// turnTask transposes some rows and columns: sixteen columns at a time become a panel.
+func (s *Session) turnTask(worker, i int) {
+	n, w, last := &s.move, &s.workers[worker], s.move.Rank-1
+	c0, i := i%n.parts[1]*turnColumns, i/n.parts[1]
+	r0, i := i%n.parts[0]*turnRows, i/n.parts[0]
+	rows, end := min(turnRows, n.Dims[last-1]-r0), min(c0+turnColumns, n.Dims[last])
+	from, to := At(n.From, r0*n.Size), At(n.To, r0*n.ST[last-1])
+	for a := last - 2; a >= 0; a-- {
+		from, to = At(from, i%n.Dims[a]*n.SF[a]), At(to, i%n.Dims[a]*n.ST[a])
+		i /= n.Dims[a]
+	}
+	panel := w.scratchFor(rows * Lanes)
+	for c := c0; c < end; c += Lanes {
+		count := min(Lanes, end-c)
+		for j := range count {
+			w.panel.From[j] = At(from, (c+j)*n.SF[last])
+		}
+		s.k.Gemm.columns(w, panel, count)
+		unturn(panel, At(to, c*n.Size), count, n.ST[last-1])
+	}
+}
+
+// unturn writes the first elements of each line of a panel, step bytes apart.
+func unturn(panel []float32, to Ptr, count, step int) {
+	for at := 0; at < len(panel); at += Lanes {
+		if count == Lanes {
+			*(*[Lanes]float32)(to) = *(*[Lanes]float32)(panel[at:])
+		} else {
+			copy(unsafe.Slice((*float32)(to), count), panel[at:])
+		}
+		to = At(to, step)
 	}
 }
 

@@ -5,46 +5,116 @@ import (
 	"unsafe"
 )
 
-// Resize samples planes of H by W anew as OH by OW: cubic with coefficient A or linear; Coord is 0 for half pixels, 1 for
-// PyTorch's, 2 for aligned corners, 3 for none of them.
+// Resize samples planes of H by W places, of Channels elements each, anew as OH by OW: cubic with coefficient A or linear; Coord is 0 for half
+// pixels, 1 for PyTorch's, 2 for aligned corners, 3 for none of them. Kernel is the row kernel of the places and their weights in turns,
+// and the result.
 type Resize struct {
-	Planes, H, W, OH, OW, Coord int
-	Cubic                       bool
-	A                           float64
-	X, Out                      Ptr
+	Planes, H, W, OH, OW, Channels, Coord int
+	Cubic                                 bool
+	A                                     float64
+	Kernel                                int
+	X, Out                                Ptr
+
+	rows, columns []sample
+	lines         int // of the result that a task does
 }
+
+// sample is the places that an element of the result comes of, and their weights.
+type sample struct {
+	at [4]int
+	w  [4]float32
+}
+
+// fewChannels is up to how many channels a place is combined element by element: a kernel would cost more than it does.
+const fewChannels = 8
 
 // Resize runs the operator.
 func (s *Session) Resize(r Resize) {
 	s.enter()
+	table := s.samples[:0]
+	for i := range r.OH + r.OW {
+		var t sample
+		if i < r.OH {
+			t.at, t.w = r.taps(i, r.H, r.OH)
+		} else {
+			t.at, t.w = r.taps(i-r.OH, r.W, r.OW)
+		}
+		table = append(table, t)
+	}
+	s.samples, r.rows, r.columns = table, table[:r.OH], table[r.OH:]
+	if r.Planes*r.OH*r.OW*r.Channels == 0 {
+		return
+	}
+	r.lines = CeilDiv(r.OH, CeilDiv(2*s.threads()-1, r.Planes))
 	s.res = r
-	s.parallel(r.Planes, s.task.res)
+	s.parallel(r.Planes*CeilDiv(r.OH, r.lines), s.task.res)
 	s.leave(0)
 }
 
-func (s *Session) resizeTask(_, p int) {
-	r := &s.res
-	x := unsafe.Slice((*float32)(At(r.X, p*r.H*r.W*4)), r.H*r.W)
-	y := unsafe.Slice((*float32)(At(r.Out, p*r.OH*r.OW*4)), r.OH*r.OW)
-	for i := range r.OH {
-		rows, wr, n := r.taps(i, r.H, r.OH)
-		for j := range r.OW {
-			cols, wc, _ := r.taps(j, r.W, r.OW)
-			sum := float32(0)
-			for b := range n {
-				line := float32(0)
-				for c := range n {
-					line = FMA(wc[c], x[rows[b]*r.W+cols[c]], line)
-				}
-				sum = FMA(wr[b], line, sum)
+// resizeTask does some lines of a plane: those of the image that they come of are resized first, and kept while they are used.
+func (s *Session) resizeTask(worker, i int) {
+	r, w := &s.res, &s.workers[worker]
+	tasks, size, n := CeilDiv(r.OH, r.lines), r.OW*r.Channels, r.count()
+	plane, first := i/tasks, i%tasks*r.lines
+	room := w.scratchFor(len(sample{}.at) * size)
+	kept := [len(sample{}.at)]int{-1, -1, -1, -1}
+	for y := first; y < min(first+r.lines, r.OH); y++ {
+		t := &r.rows[y]
+		for b, row := range t.at[:n] {
+			slot := row % len(kept)
+			if kept[slot] != row {
+				kept[slot] = row
+				r.line(s, w, At(r.X, (plane*r.H+row)*r.W*r.Channels*4), room[slot*size:(slot+1)*size])
 			}
-			y[i*r.OW+j] = sum
+			w.ptrs[2*b+1] = Ptr(&t.w[b])
+		}
+		for at := 0; at < size; at += mapped {
+			for b, row := range t.at[:n] {
+				w.ptrs[2*b] = Ptr(&room[row%len(kept)*size+at])
+			}
+			w.ptrs[2*n] = At(r.Out, ((plane*r.OH+y)*size+at)*4)
+			callRow(s.k.Rows[r.Kernel], min(mapped, size-at), &w.ptrs)
 		}
 	}
 }
 
+// line resizes one line of the image.
+func (r *Resize) line(s *Session, w *worker, x Ptr, out []float32) {
+	n, c := r.count(), r.Channels
+	if c <= fewChannels {
+		from := unsafe.Slice((*float32)(x), r.W*c)
+		for j := range r.columns {
+			t := &r.columns[j]
+			for k := range c {
+				sum := float32(0)
+				for b := range n {
+					sum = FMA(t.w[b], from[t.at[b]*c+k], sum)
+				}
+				out[j*c+k] = sum
+			}
+		}
+		return
+	}
+	for j := range r.columns {
+		t := &r.columns[j]
+		for b := range n {
+			w.ptrs[2*b], w.ptrs[2*b+1] = At(x, t.at[b]*c*4), Ptr(&t.w[b])
+		}
+		w.ptrs[2*n] = Ptr(&out[j*c])
+		callRow(s.k.Rows[r.Kernel], c, &w.ptrs)
+	}
+}
+
+// count is how many places an element of the result comes of, along an axis.
+func (r *Resize) count() int {
+	if r.Cubic {
+		return 4
+	}
+	return 2
+}
+
 // taps are the places and weights of output coordinate i.
-func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32, n int) {
+func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32) {
 	scale := float64(in) / float64(out)
 	x := float64(float64(float64(i)+0.5)*scale) - 0.5
 	switch {
@@ -61,12 +131,12 @@ func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32, n int) {
 	low := int(math.Floor(x))
 	t := x - float64(low)
 	if !r.Cubic {
-		return [4]int{low, min(low+1, in-1)}, [4]float32{float32(1 - t), float32(t)}, 2
+		return [4]int{low, min(low+1, in-1)}, [4]float32{float32(1 - t), float32(t)}
 	}
 	for j := range at {
 		at[j] = min(max(low-1+j, 0), in-1)
 	}
-	return at, [4]float32{r.outer(t + 1), r.inner(t), r.inner(1 - t), r.outer(2 - t)}, 4
+	return at, [4]float32{r.outer(t + 1), r.inner(t), r.inner(1 - t), r.outer(2 - t)}
 }
 
 // outer and inner are the two pieces of the cubic kernel, in explicit steps so that no compiler fuses two.

@@ -104,10 +104,11 @@ type Session struct {
 	layers   Layers
 	means    Taps // of the lines of what taps gives
 	res      Resize
+	samples  []sample // of res
 	emb      Embedding
 	pool     Pool
 	nums     []int
-	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, gat, col, conv, grouped, scaled, patches, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
+	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, grouped, scaled, patches, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -133,6 +134,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s.task.patches, s.task.grouped = s.patchesTask, s.groupedTask
 	s.task.bytePack, s.task.byteMM = s.bytePackTask, s.byteMatMulTask
 	s.task.bytes, s.task.narrow, s.task.narrowImage, s.task.byteConv = s.bytesTask, s.narrowTask, s.narrowImageTask, s.byteConvTask
+	s.task.turn = s.turnTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
 	s.task.expand, s.task.layers = s.expandTask, s.layersTask

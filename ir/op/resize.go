@@ -10,14 +10,26 @@ import (
 	"mmc/ir/sym"
 )
 
-// ResizeAttr: Mode is nearest, linear or cubic; Coord how an output coordinate maps to the input; A the cubic's coefficient.
+// ResizeAttr: Mode is nearest, linear or cubic; Coord how an output coordinate maps to the input; A the cubic's coefficient. Last says that the
+// channels are last.
 type ResizeAttr struct {
 	Mode, Coord string
 	A           float32
 	Sizes       ir.DimList
+	Last        bool
 }
 
-// Resize samples the last two axes anew (ONNX Resize without antialiasing; cubic convolution after Keys, 1981). Coordinates and
+// Planes are the sizes of an image of this shape: how many planes, of what height and width, of how many channels at a place.
+func (a ResizeAttr) Planes(shape []sym.Dim) (planes, h, w, channels sym.Dim) {
+	r, channels := len(shape), sym.Const(1)
+	if a.Last {
+		r--
+		channels = shape[r]
+	}
+	return sym.Product(shape[:r-2]), shape[r-2], shape[r-1], channels
+}
+
+// Resize samples the last two axes, or those before the channels, anew (ONNX Resize without antialiasing; cubic convolution after Keys, 1981). Coordinates and
 // weights are computed in f64; a sample is a chain of fused multiply-adds over the columns' taps, then over the rows'.
 var Resize = ir.NewOp("resize", "samples the last two axes anew", ResizeAttr{})
 
@@ -31,8 +43,12 @@ func init() {
 		if len(sizes) != len(v.Shape) || len(sizes) < 3 {
 			return fmt.Errorf("%d sizes for rank %d", len(sizes), len(v.Shape))
 		}
-		for i, d := range sizes[:len(sizes)-2] {
-			if d != v.Shape[i] {
+		first := len(sizes) - 2
+		if a.Last {
+			first--
+		}
+		for i, d := range sizes {
+			if (i < first || i > first+1) && d != v.Shape[i] {
 				return ir.NotSupported("Resize of axis %d of %d", i, len(sizes))
 			}
 		}
@@ -209,23 +225,45 @@ func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
 
 func resize(a ResizeAttr, in, out *ir.Tensor) {
 	x, y := ir.Slice[float32](in), ir.Slice[float32](out)
-	r := len(in.Shape)
+	r, channels := len(in.Shape), int64(1)
+	if a.Last {
+		r--
+		channels = in.Shape[r]
+	}
 	h, w, oh, ow := in.Shape[r-2], in.Shape[r-1], out.Shape[r-2], out.Shape[r-1]
 	for p := range ir.NumElements(in.Shape[:r-2]) {
 		for i := range oh {
 			rows, wr, n := taps(a, i, h, oh)
-			for j := range ow {
-				cols, wc, _ := taps(a, j, w, ow)
+			for j := range ow * channels {
+				cols, wc, _ := taps(a, j/channels, w, ow)
 				sum := float32(0)
 				for b := range n {
 					line := float32(0)
 					for c := range n {
-						line = loop.FMA32(wc[c], x[(p*h+rows[b])*w+cols[c]], line)
+						line = loop.FMA32(wc[c], x[((p*h+rows[b])*w+cols[c])*channels+j%channels], line)
 					}
 					sum = loop.FMA32(wr[b], line, sum)
 				}
-				y[(p*oh+i)*ow+j] = sum
+				y[(p*oh+i)*ow*channels+j] = sum
 			}
 		}
 	}
+}
+
+// ResizeKernel combines elements of some places: buffers are those of each place and its weight in turns, and the result.
+func ResizeKernel(places int) *loop.Kernel {
+	b := loop.NewBuilder("resize")
+	x, w := make([]int, places), make([]int, places)
+	for i := range x {
+		x[i], w[i] = b.Buffer(loop.Buf{Elem: loop.F32}), b.Buffer(loop.Buf{Elem: loop.F32, Uniform: true})
+	}
+	y := b.Buffer(loop.Buf{Elem: loop.F32, Out: true})
+	b.Loop(func() {
+		v := b.F(0)
+		for i := range x {
+			v = b.FMA(b.Load(x[i]), b.Load(w[i]), v)
+		}
+		b.Store(y, v)
+	})
+	return b.Kernel()
 }
