@@ -66,7 +66,8 @@ func readCol2Im(c *ir.Import) error {
 	return c.Return(c.Emit(Col2Im, Col2ImAttr{a.Kernel, a.Strides, a.Dilations, a.Pads, ir.MakeDims(image)}, x))
 }
 
-// readConvTranspose is a product of the weights with the input's columns, added into the result by Col2Im; groups are a batch axis.
+// readConvTranspose is a convolution with steps of 1 or, where that does not do, a product of the weights with the input's columns, added into the
+// result by Col2Im; groups are a batch axis.
 func readConvTranspose(c *ir.Import) error {
 	b := &builder{c: c}
 	x, w := b.need(0), b.need(1)
@@ -85,6 +86,9 @@ func readConvTranspose(c *ir.Import) error {
 	image, a, err := transposedWindows(c, x.Shape[2:], weights[2:])
 	if err != nil {
 		return err
+	}
+	if settled(w) && subPixels(a, x.Shape[2:], image, groups) {
+		return b.done(b.transposedBySubPixels(x, w, c.Value(2), a, image, groups))
 	}
 	g, batch := sym.Const(groups), x.Shape[0]
 	in, outs := sym.Const(weights[0]/groups), sym.Const(weights[1])
