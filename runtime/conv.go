@@ -14,8 +14,9 @@ type Conv struct {
 	Pad                              [3]int
 	X                                Ptr
 
-	edge              *edge // what lies around the image; nil for zeros
-	lines, each, span int   // of groups: lines of the result and groups that a task does, places that a copied line has
+	edge       *edge // what lies around the image; nil for zeros
+	lines      int   // of the result that a task does, where no rows are made
+	each, span int   // groups that it does, and places that a copied line has
 }
 
 // patchBytes is the most of the windows' rows that a task makes; weightBytes is up to how much of the weights may be walked again for
@@ -25,22 +26,28 @@ const (
 	weightBytes = 1 << 20
 )
 
-// Conv runs the layer.
+// Conv runs the layer: tiles read the windows where the image is, or where some of its channels have been copied to, or rows made of them.
 func (s *Session) Conv(c Conv) {
-	c.K = c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
+	c.Groups = max(1, c.Groups)
+	c.K = c.Channels / c.Groups * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
 	c.M = c.Batch * c.Windows[0] * c.Windows[1] * c.Windows[2]
-	if c.Groups > 1 {
-		s.grouped(c)
-		return
-	}
 	s.conv = c
-	if c.M == 0 || s.dev != nil && s.convOnDevice(c) {
+	n := &s.conv
+	if c.M == 0 || s.dev != nil && s.convOnDevice(n) {
 		return
 	}
 	s.enter()
-	n := &s.conv
-	n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, s.threads(), patchBytes)
-	s.parallel(n.blocks()*n.groups(), s.task.conv)
+	switch threads := s.threads(); {
+	case n.direct():
+		n.shareDirect(s.k.Gemm.Panels, threads)
+		s.parallel(CeilDiv(n.directLines(), n.lines)*n.groups(), s.task.direct)
+	case n.sliced():
+		n.shareSlices(threads)
+		s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Windows[1], n.lines)*CeilDiv(n.Groups, n.each), s.task.sliced)
+	default:
+		n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, threads, patchBytes)
+		s.parallel(n.blocks()*n.groups(), s.task.conv)
+	}
 	s.leave(2 * c.M * c.N * c.K)
 }
 
@@ -117,28 +124,53 @@ func (s *Session) patchesTask(worker, i int) {
 	copy(unsafe.Slice((*float32)(At(c.C, r0*c.K*4)), size), rows)
 }
 
-// convOnDevice makes all the rows in memory of the device, where the layer is a Linear; false if the device does not take it.
-func (s *Session) convOnDevice(c Conv) bool {
-	rows, ok := s.windowsOnDevice(&c, 0)
+// convOnDevice makes all the rows in memory of the device, where the layer is a Linear, or one for each group; false if the device does not
+// take it.
+func (s *Session) convOnDevice(c *Conv) bool {
+	rows, ok := s.windowsOnDevice(c, 0)
 	if !ok {
 		return false
 	}
 	lin := c.Linear
 	lin.A = rows
-	return s.dev.Linear(&lin)
+	if c.Groups == 1 {
+		return s.dev.Linear(&lin)
+	}
+	lin.N /= c.Groups
+	lin.Row, lin.Out = c.K*c.Groups*4, Lines{Count: c.M, Row: c.N * 4, Of: 1}
+	for g := range c.Groups {
+		first := g * lin.N * 4
+		lin.A, lin.C, lin.Bias = At(rows, g*c.K*4), At(c.C, first), after(c.Bias, first)
+		lin.W = At(c.W, g*CeilDiv(lin.N, Lanes)*c.PanelStep())
+		if !s.dev.Linear(&lin) {
+			return false
+		}
+	}
+	return true
 }
 
-// windowsOnDevice makes all the rows of a convolution in memory of the device, with some bytes behind them; false if the device does not.
+// after is At, of nothing too.
+func after(p Ptr, bytes int) Ptr {
+	if p == nil {
+		return nil
+	}
+	return At(p, bytes)
+}
+
+// windowsOnDevice makes all the rows of a convolution in memory of the device, those of each group together, with some bytes behind them; false
+// if the device does not.
 func (s *Session) windowsOnDevice(c *Conv, behind int) (Ptr, bool) {
 	if c.In[0] != 1 || c.Kernel[0] != 1 {
 		return nil, false // the channels count as an axis, of which there are three
 	}
-	room, err := s.room(c.M*c.K*4 + behind)
+	groups := max(1, c.Groups)
+	each := c.Channels / groups
+	room, err := s.room(c.M*c.K*groups*4 + behind)
 	if err != nil {
 		return nil, false
 	}
-	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], 1},
-		Kernel: [3]int{c.Kernel[1], c.Kernel[2], c.Channels}, Stride: [3]int{c.Stride[1], c.Stride[2], 1}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
+	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], groups},
+		Kernel: [3]int{c.Kernel[1], c.Kernel[2], each}, Stride: [3]int{c.Stride[1], c.Stride[2], each}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
 		Pad: [3]int{c.Pad[1], c.Pad[2], 0}, X: c.X, Out: room}
 	return room, s.dev.Im2Col(&col)
 }

@@ -65,9 +65,9 @@ func depth(k int) int {
 	return max(1, ((k+blocks-1)/blocks+3)&^3)
 }
 
-// run is some rows of A that follow each other, no more than a tile has: which they are, and how many bytes from the first their results and
-// what is added to them begin.
-type run struct{ a, c, res, n int }
+// run is some rows of A that follow each other, no more than a tile has: which they are and, if they do not begin where that row does, how many
+// bytes behind it, and how many bytes from the first their results and what is added to them begin.
+type run struct{ a, at, c, res, n int }
 
 // block computes rows r0 … r1 of C for panels p0 … p1 with tile kernels. t holds A, B, C, Bias and Res at row 0 and panel 0.
 func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
@@ -79,7 +79,7 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 func (t *Tile) rows(runs []run, r0, r1, most int) []run {
 	for left := CeilDiv(r1-r0, most); left > 0; left-- {
 		h := CeilDiv(r1-r0, left)
-		runs = append(runs, run{r0, r0 * t.LDC, r0 * t.LDR, h})
+		runs = append(runs, run{a: r0, c: r0 * t.LDC, res: r0 * t.LDR, n: h})
 		r0 += h
 	}
 	return runs
@@ -114,7 +114,7 @@ func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 			u.Pace = pace(len(runs), line)
 			c, res := u.C, u.Res
 			for i, r := range runs {
-				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+k*4), At(c, r.c), r.n
+				u.A, u.C, u.Rows = At(t.A, r.a*t.LDA+r.at+k*4), At(c, r.c), r.n
 				if res != nil {
 					u.Res = At(res, r.res)
 				}
@@ -269,7 +269,7 @@ func (l *Lines) runs(runs []run, r0, r1, most, res int) []run {
 		end := min(r1, (r/l.Count+1)*l.Count)
 		for left := CeilDiv(end-r, most); left > 0; left-- {
 			h := CeilDiv(end-r, left)
-			runs = append(runs, run{r - r0, l.at(r), r * res, h})
+			runs = append(runs, run{a: r - r0, c: l.at(r), res: r * res, n: h})
 			r += h
 		}
 	}

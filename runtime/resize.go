@@ -60,17 +60,16 @@ func (s *Session) resizeTask(worker, i int) {
 	kept := [len(sample{}.at)]int{-1, -1, -1, -1}
 	for y := first; y < min(first+r.lines, r.OH); y++ {
 		t := &r.rows[y]
-		for b, row := range t.at[:n] {
+		for _, row := range t.at[:n] {
 			slot := row % len(kept)
 			if kept[slot] != row {
 				kept[slot] = row
 				r.line(s, w, At(r.X, (plane*r.H+row)*r.W*r.Channels*4), room[slot*size:(slot+1)*size])
 			}
-			w.ptrs[2*b+1] = Ptr(&t.w[b])
 		}
 		for at := 0; at < size; at += mapped {
 			for b, row := range t.at[:n] {
-				w.ptrs[2*b] = Ptr(&room[row%len(kept)*size+at])
+				w.ptrs[2*b], w.ptrs[2*b+1] = Ptr(&room[row%len(kept)*size+at]), Ptr(&t.w[b])
 			}
 			w.ptrs[2*n] = At(r.Out, ((plane*r.OH+y)*size+at)*4)
 			callRow(s.k.Rows[r.Kernel], min(mapped, size-at), &w.ptrs)

@@ -108,7 +108,7 @@ type Session struct {
 	emb      Embedding
 	pool     Pool
 	nums     []int
-	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, grouped, scaled, patches, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
+	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, sliced, direct, scaled, patches, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -131,7 +131,7 @@ type worker struct {
 func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s := &Session{team: team, k: k, weights: weights, workers: make([]worker, team.Threads())}
 	s.task.lin, s.task.mmPack, s.task.mm, s.task.att = s.linearTask, s.packTask, s.matmulTask, s.attentionTask
-	s.task.patches, s.task.grouped = s.patchesTask, s.groupedTask
+	s.task.patches, s.task.sliced, s.task.direct = s.patchesTask, s.slicedTask, s.directTask
 	s.task.bytePack, s.task.byteMM = s.bytePackTask, s.byteMatMulTask
 	s.task.bytes, s.task.narrow, s.task.narrowImage, s.task.byteConv = s.bytesTask, s.narrowTask, s.narrowImageTask, s.byteConvTask
 	s.task.turn = s.turnTask

@@ -2,27 +2,24 @@ package rt
 
 import "unsafe"
 
-// sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache.
-const sliceFloats = 24 << 10
+// sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache;
+// shortestLine is the least of a window's line that is worth it without groups.
+const (
+	sliceFloats  = 24 << 10
+	shortestLine = 48
+)
 
-// grouped runs a convolution of groups of channels: output channels of a group see its input channels alone. The channels of a group are
-// copied out, with what lies around the image, so that a line of a window is a stretch of memory and the windows of a line of the result are
-// that far apart: tiles read them where they are.
-func (s *Session) grouped(c Conv) {
-	c.K /= c.Groups
-	s.conv = c
-	n := &s.conv
-	if c.M == 0 || s.dev != nil && s.groupedOnDevice(n) {
-		return
+// sliced reports whether the channels of a group, or of an image with few, are copied out, with what lies around the image, so that a line of a
+// window is a stretch of memory and the windows of a line of the result are that far apart: tiles read them there.
+func (c *Conv) sliced() bool {
+	if c.Groups > 1 {
+		return true
 	}
-	s.enter()
-	n.share(s.threads())
-	s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Windows[1], n.lines)*CeilDiv(n.Groups, n.each), s.task.grouped)
-	s.leave(2 * c.M * c.N * c.K)
+	return c.Channels*c.Kernel[2] >= shortestLine && c.Kernel[0]*c.Kernel[1] > 1 && c.Dil[2] == 1 && c.N*c.K*4 <= weightBytes/2 && c.plain()
 }
 
-// share says how many lines of the result and how many groups a task does.
-func (c *Conv) share(threads int) {
+// shareSlices says how many lines of the result and how many groups a task does.
+func (c *Conv) shareSlices(threads int) {
 	c.span = CeilDiv((c.Windows[2]-1)*c.Stride[2]+(c.Kernel[2]-1)*c.Dil[2]+1, c.Stride[2]) * c.Stride[2]
 	c.lines, c.each = 1, c.Groups
 	for c.lines < c.Windows[1] && c.sliceSize(c.lines+1) <= sliceFloats {
@@ -46,7 +43,7 @@ func (c *Conv) sliceSize(lines int) int {
 	return c.Kernel[0] * c.sliceLines(lines) * c.span * (c.Channels / c.Groups)
 }
 
-func (s *Session) groupedTask(worker, i int) {
+func (s *Session) slicedTask(worker, i int) {
 	c, w := &s.conv, &s.workers[worker]
 	parts, blocks := CeilDiv(c.Groups, c.each), CeilDiv(c.Windows[1], c.lines)
 	first, i := i%parts*c.each, i/parts
@@ -69,7 +66,7 @@ func (c *Conv) lineRuns(runs []run, lines, most int) []run {
 		x := 0
 		for left := CeilDiv(c.Windows[2], most); left > 0; left-- {
 			h := CeilDiv(c.Windows[2]-x, left)
-			runs = append(runs, run{y*c.Stride[1]*c.span/c.Stride[2] + x, (y*c.Windows[2] + x) * c.N * 4, 0, h})
+			runs = append(runs, run{a: y*c.Stride[1]*c.span/c.Stride[2] + x, c: (y*c.Windows[2] + x) * c.N * 4, res: (y*c.Windows[2] + x) * c.N * 4, n: h})
 			x += h
 		}
 	}
@@ -131,44 +128,10 @@ func (c *Conv) products(s *Session, w *worker, slice Ptr, lines, row, g int) {
 		k0, k1, k2 := tap/c.Kernel[2]/c.Kernel[1], tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
 		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.span+k2*c.Dil[2])*n*4)
 		if tap+together == c.Kernel[0]*c.Kernel[1]*c.Kernel[2] {
-			t.Relu = b2i(c.Relu)
-			if c.Bias != nil {
-				t.Bias = At(c.Bias, g*width*4)
-			}
+			c.epilogue(&t, row)
+			t.Bias, t.Res = after(t.Bias, g*width*4), after(t.Res, g*width*4)
 		}
 		s.k.Gemm.runs(w, &t, width, w.runs, 0, panels)
 		t.Acc, t.B = 1, At(t.B, t.K*Lanes*4)
 	}
-}
-
-// groupedOnDevice makes all the windows' rows in memory of the device, those of a group in a row's stretch of their own, and runs a layer for
-// each group; false if the device does not.
-func (s *Session) groupedOnDevice(c *Conv) bool {
-	if c.In[0] != 1 || c.Kernel[0] != 1 {
-		return false // the channels count as an axis, of which there are three
-	}
-	room, err := s.room(c.M * c.K * c.Groups * 4)
-	if err != nil {
-		return false
-	}
-	n, width := c.Channels/c.Groups, c.N/c.Groups
-	col := Im2Col{Batch: c.Batch, Channels: 1, In: [3]int{c.In[1], c.In[2], c.Channels}, Windows: [3]int{c.Windows[1], c.Windows[2], c.Groups},
-		Kernel: [3]int{c.Kernel[1], c.Kernel[2], n}, Stride: [3]int{c.Stride[1], c.Stride[2], n}, Dil: [3]int{c.Dil[1], c.Dil[2], 1},
-		Pad: [3]int{c.Pad[1], c.Pad[2], 0}, X: c.X, Out: room}
-	if !s.dev.Im2Col(&col) {
-		return false
-	}
-	l := c.Linear
-	l.N, l.Row, l.Out = width, c.K*c.Groups*4, Lines{Count: c.M, Row: c.N * 4, Of: 1}
-	for g := range c.Groups {
-		l.A, l.C = At(room, g*c.K*4), At(c.C, g*width*4)
-		l.W = At(c.W, g*CeilDiv(width, Lanes)*c.K*Lanes*4)
-		if c.Bias != nil {
-			l.Bias = At(c.Bias, g*width*4)
-		}
-		if !s.dev.Linear(&l) {
-			return false
-		}
-	}
-	return true
 }
