@@ -12,6 +12,8 @@ import (
 // elementwise operators, pooling and concatenation, until it meets the next convolution's, which undoes it.
 var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Try: sinkElementwise},
+	Rule{Try: sinkFlat},
+	Rule{Root: func() *ir.Op { return op.Reduce }, Try: reduceFlat},
 	Rule{Root: func() *ir.Op { return op.Pool }, Try: sinkPool},
 	Rule{Root: func() *ir.Op { return op.Resize }, Try: sinkResize},
 	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
@@ -50,24 +52,29 @@ func imageLast(v *ir.Value) *ir.Value {
 	return t.In[0]
 }
 
-// maxChain is the most elementwise operators that are passed on the way to a convolution.
-const maxChain = 8
+// maxChain is the most operators that are passed on the way to a convolution.
+const maxChain = 16
 
-// convolved reports whether v is what a convolution makes, perhaps with elementwise operators after it.
+// convolved reports whether v is what a convolution makes, perhaps with elementwise operators, norms of whole images and reshapes after it.
 func convolved(v *ir.Value, most int) bool {
-	n := v.Def
-	switch {
-	case n == nil || most == 0:
+	return v.Def != nil && convolvedBy(v.Def, most, map[*ir.Node]bool{})
+}
+
+func convolvedBy(n *ir.Node, most int, seen map[*ir.Node]bool) bool {
+	if most == 0 || seen[n] {
 		return false
+	}
+	seen[n] = true
+	switch {
 	case n.Op == op.MatMul || n.Op == op.ByteLinear:
 		return by(n.In[0], op.Patches) != nil
-	case n.Op == op.Reshape && len(n.In[0].Shape) == 4: // of an image of one line
-		return convolved(n.In[0], most-1)
-	case n.Op.Elem == nil:
-		return n.Op == op.Depthwise || n.Op == op.GroupedConv
+	case n.Op == op.Depthwise || n.Op == op.GroupedConv:
+		return true
+	case n.Op != op.Reshape && n.Op.Elem == nil:
+		return false
 	}
 	for _, x := range n.In {
-		if ir.SameShape(x.Shape, v.Shape) && convolved(x, most-1) {
+		if x.Def != nil && (n.Op == op.Reshape || ir.SameShape(x.Shape, n.Out[0].Shape)) && convolvedBy(x.Def, most-1, seen) {
 			return true
 		}
 	}
