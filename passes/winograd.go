@@ -10,7 +10,8 @@ import (
 var Winograd = Rewrite("winograd", "makes convolutions of 3 x 3 places with fewer products",
 	Rule{"winograd", func() *ir.Op { return op.Linear }, winograd})
 
-// Sums cost as much as about winogradChannels channels of products save; weights beyond winogradWeights bytes do not stay in a core's
+// Sums cost as much as about winogradChannels channels of products save: they grow with channels plus columns, products with their product;
+// weights beyond winogradWeights bytes do not stay in a core's
 // cache from one group of tiles to the next; of fewer than winogradPlaces results too many tiles reach over the edge.
 const (
 	winogradChannels = 48
@@ -28,8 +29,8 @@ func winograd(c *Context, n *ir.Node) *ir.Patch {
 		return nil
 	}
 	channels, cols := w.Shape[0]/9, w.Shape[1]
-	if min(channels, cols) < winogradChannels {
-		return c.Miss(n, "winograd", "%d channels to %d, fewer than %d", channels, cols, winogradChannels)
+	if mean := 2 * channels * cols / (channels + cols); mean < winogradChannels {
+		return c.Miss(n, "winograd", "%d channels to %d, their harmonic mean less than %d", channels, cols, winogradChannels)
 	}
 	if size := 16 * channels * cols * 4; size > winogradWeights {
 		return c.Miss(n, "winograd", "the weights would take %d bytes", size)

@@ -120,11 +120,11 @@ func (c *Conv) tapRuns(runs []run, first, last, tap, most int, within bool) []ru
 
 // windowRuns appends windows x0 … x1 of a line, of which A begins at so many bytes, as runs of equal heights.
 func (c *Conv) windowRuns(runs []run, line, x0, x1, at, most int) []run {
-	for left := CeilDiv(x1-x0, most); left > 0; left-- {
-		h := CeilDiv(x1-x0, left)
-		row := line*c.Windows[2] + x0
-		runs = append(runs, run{at: at, c: row * c.N * 4, res: row * c.N * 4, n: h})
-		x0, at = x0+h, at+h*c.Stride[2]*c.Channels*4
+	n, h, more := heights(x1-x0, most)
+	for i := range n {
+		row := (line*c.Windows[2] + x0) * c.N * 4
+		runs = append(runs, run{at: at, c: row, res: row, n: h + b2i(i < more)})
+		x0, at = x0+h+b2i(i < more), at+(h+b2i(i < more))*c.Stride[2]*c.Channels*4
 	}
 	return runs
 }

@@ -77,12 +77,22 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 
 // rows appends runs of equal heights for rows r0 … r1.
 func (t *Tile) rows(runs []run, r0, r1, most int) []run {
-	for left := CeilDiv(r1-r0, most); left > 0; left-- {
-		h := CeilDiv(r1-r0, left)
-		runs = append(runs, run{a: r0, c: r0 * t.LDC, res: r0 * t.LDR, n: h})
-		r0 += h
+	n, h, more := heights(r1-r0, most)
+	for i := range n {
+		runs = append(runs, run{a: r0, c: r0 * t.LDC, res: r0 * t.LDR, n: h + b2i(i < more)})
+		r0 += h + b2i(i < more)
 	}
 	return runs
+}
+
+// heights cuts some rows into n runs of no more than most: the first ones have h+1 rows, the others h.
+func heights(rows, most int) (n, h, more int) {
+	if rows <= 0 {
+		return 0, 0, 0
+	}
+	n = (rows + most - 1) / most
+	h = rows / n
+	return n, h, rows - n*h
 }
 
 // runs does the products of runs of rows with panels p0 … p1.
@@ -267,10 +277,10 @@ func (l *Lines) at(r int) int {
 func (l *Lines) runs(runs []run, r0, r1, most, res int) []run {
 	for r := r0; r < r1; {
 		end := min(r1, (r/l.Count+1)*l.Count)
-		for left := CeilDiv(end-r, most); left > 0; left-- {
-			h := CeilDiv(end-r, left)
-			runs = append(runs, run{a: r - r0, c: l.at(r), res: r * res, n: h})
-			r += h
+		n, h, more := heights(end-r, most)
+		for i := range n {
+			runs = append(runs, run{a: r - r0, c: l.at(r), res: r * res, n: h + b2i(i < more)})
+			r += h + b2i(i < more)
 		}
 	}
 	return runs

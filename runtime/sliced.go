@@ -62,12 +62,12 @@ func (s *Session) slicedTask(worker, i int) {
 
 // lineRuns appends the windows of some lines as rows of the slice, which are Stride[2] places apart: of equal heights within a line.
 func (c *Conv) lineRuns(runs []run, lines, most int) []run {
+	n, h, more := heights(c.Windows[2], most)
 	for y := range lines {
-		x := 0
-		for left := CeilDiv(c.Windows[2], most); left > 0; left-- {
-			h := CeilDiv(c.Windows[2]-x, left)
-			runs = append(runs, run{a: y*c.Stride[1]*c.span/c.Stride[2] + x, c: (y*c.Windows[2] + x) * c.N * 4, res: (y*c.Windows[2] + x) * c.N * 4, n: h})
-			x += h
+		row, at := y*c.Windows[2]*c.N*4, y*c.Stride[1]*c.span/c.Stride[2]
+		for i := range n {
+			runs = append(runs, run{a: at, c: row, res: row, n: h + b2i(i < more)})
+			at, row = at+h+b2i(i < more), row+(h+b2i(i < more))*c.N*4
 		}
 	}
 	return runs
