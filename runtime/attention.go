@@ -136,7 +136,7 @@ func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int6
 		for e := 0; e < a.E; e += Lanes {
 			to := vp[(e/Lanes*a.S+r)*Lanes:][:Lanes]
 			if e+Lanes <= a.E {
-				*(*[Lanes]float32)(to) = *(*[Lanes]float32)(At(v, e*4))
+				copyLanes(Ptr(unsafe.SliceData(to)), At(v, e*4))
 				continue
 			}
 			copy(to, unsafe.Slice((*float32)(At(v, e*4)), a.E-e))

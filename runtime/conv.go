@@ -243,7 +243,7 @@ func (c *Conv) short(b, w0, w1, w2, count int, out []float32) int {
 		for l, p := range from[:lines] {
 			p = At(p, w*step[l])
 			for i := 0; i < n*4; i += Lanes * 4 {
-				*(*[Lanes]float32)(At(to, i)) = *(*[Lanes]float32)(At(p, i))
+				copyLanes(At(to, i), At(p, i))
 			}
 			to = At(to, n*4)
 		}

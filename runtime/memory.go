@@ -7,6 +7,17 @@ const (
 	hugePage  = 1 << 21
 )
 
+// copyLanes copies sixteen elements of four bytes: an array of more than sixteen bytes would be copied by a call.
+func copyLanes(to, from Ptr) {
+	copyFour(to, from)
+	copyFour(At(to, 16), At(from, 16))
+	copyFour(At(to, 32), At(from, 32))
+	copyFour(At(to, 48), At(from, 48))
+}
+
+// copyFour copies four such elements.
+func copyFour(to, from Ptr) { *(*[4]uint32)(to) = *(*[4]uint32)(from) }
+
 // reserve allocates zeroed memory aligned to 64 bytes. It holds no pointers, so the collector does not scan it, and slices of
 // it keep it alive. Where the system allows, its inside is marked for huge pages.
 func reserve(n int) []byte {

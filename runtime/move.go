@@ -155,7 +155,7 @@ func (s *Session) turnTask(worker, i int) {
 func unturn(panel []float32, to Ptr, count, step int) {
 	for at := 0; at < len(panel); at += Lanes {
 		if count == Lanes {
-			*(*[Lanes]float32)(to) = *(*[Lanes]float32)(panel[at:])
+			copyLanes(to, Ptr(&panel[at]))
 		} else {
 			copy(unsafe.Slice((*float32)(to), count), panel[at:])
 		}

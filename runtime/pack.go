@@ -84,6 +84,6 @@ func ColumnsGo(p *Panel) {
 // LinesGo copies N lines of sixteen elements that lie a step apart, in plain Go.
 func LinesGo(p *Panel) {
 	for j := range p.N {
-		*(*[Lanes]float32)(At(p.To, j*Lanes*4)) = *(*[Lanes]float32)(At(p.From[0], j*p.Step))
+		copyLanes(At(p.To, j*Lanes*4), At(p.From[0], j*p.Step))
 	}
 }

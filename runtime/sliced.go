@@ -98,7 +98,7 @@ func (c *Conv) slice(b, w0, y, g, lines int, out []float32) {
 
 // pick copies stretches of n floats, step bytes apart.
 func pick(to []float32, from Ptr, n, step int) {
-	if n%8 != 0 {
+	if n%4 != 0 {
 		for ; len(to) > 0; to = to[n:] {
 			copy(to, unsafe.Slice((*float32)(from), n))
 			from = At(from, step)
@@ -106,8 +106,8 @@ func pick(to []float32, from Ptr, n, step int) {
 		return
 	}
 	for at := 0; at < len(to); at += n {
-		for i := 0; i < n; i += 8 {
-			*(*[8]float32)(to[at+i:]) = *(*[8]float32)(At(from, i*4))
+		for i := 0; i < n; i += 4 {
+			copyFour(Ptr(&to[at+i]), At(from, i*4))
 		}
 		from = At(from, step)
 	}
