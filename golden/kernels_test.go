@@ -36,7 +36,7 @@ func rowKernels(t *testing.T) []*loop.Kernel {
 			ks = append(ks, n.ElemKernel())
 		}
 	}
-	for _, o := range []*ir.Op{op.Neg, op.Abs, op.Sqrt, op.Floor, op.Ceil, op.Round, op.Exp, op.Erf, op.Tanh, op.Sigmoid, op.Relu, op.Reciprocal, op.Sign, op.Softmax} {
+	for _, o := range []*ir.Op{op.Neg, op.Abs, op.Sqrt, op.Floor, op.Ceil, op.Round, op.Exp, op.Erf, op.Tanh, op.Sigmoid, op.Relu, op.Reciprocal, op.Sign, op.Softplus, op.Mish, op.Softmax} {
 		add(o, nil, x())
 	}
 	for _, o := range []*ir.Op{op.Add, op.Sub, op.Mul, op.Div, op.Min, op.Max} {

@@ -2,11 +2,13 @@ package passes
 
 import (
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/op"
 )
 
-// SiLU recomposes x sigmoid(alpha x), which with alpha 1.702 is quick GELU.
-var SiLU = Rewrite("silu", "recomposes SiLU and quick GELU", Rule{"silu", func() *ir.Op { return op.Mul }, silu})
+// SiLU recomposes x sigmoid(alpha x), which with alpha 1.702 is quick GELU, and x tanh(softplus(x)), Mish.
+var SiLU = Rewrite("silu", "recomposes SiLU, quick GELU and Mish", Rule{"silu", func() *ir.Op { return op.Mul }, silu},
+	Rule{"mish", func() *ir.Op { return op.Mul }, mish})
 
 func silu(_ *Context, n *ir.Node) *ir.Patch {
 	for _, o := range operands(n) {
@@ -22,6 +24,20 @@ func silu(_ *Context, n *ir.Node) *ir.Patch {
 		}
 		p := ir.NewPatch(n, s)
 		return p.Replace(n.Out[0], p.Emit1(op.Silu, op.SiluAttr{Alpha: float32(alpha)}, x))
+	}
+	return nil
+}
+
+func mish(_ *Context, n *ir.Node) *ir.Patch {
+	for _, o := range operands(n) {
+		t := by(o[1], op.Tanh)
+		if t == nil {
+			continue
+		}
+		if s := by(t.In[0], op.Softplus); s != nil && s.In[0] == o[0] && o[0].Elem == loop.F32 {
+			p := ir.NewPatch(n, t, s)
+			return p.Replace(n.Out[0], p.Emit1(op.Mish, nil, o[0]))
+		}
 	}
 	return nil
 }

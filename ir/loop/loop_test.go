@@ -63,6 +63,8 @@ func TestMathPrograms(t *testing.T) {
 		{"gelu_tanh", (*Builder).GeluTanh, func(x float64) float64 {
 			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 		}, -30, 30, 4e-7, 1e-6},
+		{"softplus", (*Builder).Softplus, func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, -85, 85, 0, 6e-7},
+		{"mish", (*Builder).Mish, func(x float64) float64 { return x * math.Tanh(max(x, 0)+math.Log1p(math.Exp(-math.Abs(x)))) }, -80, 80, 1e-37, 1e-6},
 	}
 	for _, c := range cases {
 		xs := make([]float32, 20001)
@@ -91,6 +93,14 @@ func TestSpecialValues(t *testing.T) {
 	got = unary(t, (*Builder).Sigmoid, []float32{-inf, inf, nan, 0, -90, 90})
 	if got[0] != 0 || got[1] != 1 || got[2] == got[2] || got[3] != 0.5 || got[4] != 0 || got[5] != 1 {
 		t.Errorf("sigmoid of -Inf, Inf, NaN, 0, -90, 90 = %v", got)
+	}
+	got = unary(t, (*Builder).Softplus, []float32{-inf, inf, nan, -90})
+	if got[0] != 0 || got[1] != inf || got[2] == got[2] || got[3] != 0 {
+		t.Errorf("softplus of -Inf, Inf, NaN, -90 = %v", got)
+	}
+	got = unary(t, (*Builder).Mish, []float32{inf, nan, 0, -90})
+	if got[0] != inf || got[1] == got[1] || got[2] != 0 || got[3] != 0 {
+		t.Errorf("mish of Inf, NaN, 0, -90 = %v", got)
 	}
 	got = unary(t, (*Builder).Tanh, []float32{-inf, inf, nan})
 	if got[0] != -1 || got[1] != 1 || got[2] == got[2] {

@@ -80,6 +80,26 @@ func (b *Builder) Sigmoid(x Val) Val {
 	return b.Div(b.Do(Select, b.Do(Lt, x, b.F(0)), e, b.F(1)), b.Add(b.F(1), e))
 }
 
+// Softplus is log(1 + e^x) as max(x, 0) + log1p(e), e = e^-|x|: log1p(e) / e is a polynomial of degree 9 fitted on [0, 1], relative error
+// 1.5e-7.
+func (b *Builder) Softplus(x Val) Val {
+	e := b.ExpNeg(b.Do(Abs, x))
+	p := b.poly(e, -0.0032440233044326305, 0.019851453602313995, -0.05695951730012894, 0.10603653639554977, -0.15305592119693756,
+		0.1967593878507614, -0.24954134225845337, 0.3332996368408203, -0.4999990165233612, 1)
+	return b.FMA(e, p, b.Do(Max, x, b.F(0)))
+}
+
+// Mish is x tanh(log(1 + e^x)), whose tanh is ((1 + e^x)² - 1) / ((1 + e^x)² + 1) = n / (n + d), with e = e^-|x|: n = e (e + 2) and d = 2 or,
+// for x >= 0, n = 1 + 2e and d = 2e².
+func (b *Builder) Mish(x Val) Val {
+	e := b.ExpNeg(b.Do(Abs, x))
+	below := b.Do(Lt, x, b.F(0))
+	twice := b.Add(e, e)
+	n := b.Do(Select, below, b.FMA(e, e, twice), b.Add(b.F(1), twice))
+	d := b.Do(Select, below, b.F(2), b.Mul(twice, e))
+	return b.Mul(x, b.Div(n, b.Add(n, d)))
+}
+
 // Tanh is sign(x) (1 - e) / (1 + e) with e = e^(-2|x|).
 func (b *Builder) Tanh(x Val) Val {
 	a := b.Do(Abs, x)

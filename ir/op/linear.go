@@ -21,7 +21,7 @@ type LinearAttr struct {
 // Take makes the elementwise node u the activation; it reports whether u is one.
 func (a *LinearAttr) Take(u *ir.Node) bool {
 	switch u.Op {
-	case Relu, Tanh, Sigmoid, HardSwish:
+	case Relu, Tanh, Sigmoid, HardSwish, Mish:
 	case Clamp:
 		at := u.Attr.(ClampAttr)
 		a.Lo, a.Hi = at.Lo, at.Hi
