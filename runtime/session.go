@@ -108,7 +108,7 @@ type Session struct {
 	emb      Embedding
 	pool     Pool
 	nums     []int
-	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, sliced, direct, scaled, patches, wino, taps, expand, layers, res, emb, pool func(worker, i int) }
+	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, sliced, direct, scaled, patches, wino, taps, ring, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -137,7 +137,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s.task.turn = s.turnTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
-	s.task.expand, s.task.layers = s.expandTask, s.layersTask
+	s.task.ring, s.task.layers = s.ringTask, s.layersTask
 	s.task.res, s.task.emb, s.task.pool = s.resizeTask, s.embeddingTask, s.poolTask
 	return s
 }

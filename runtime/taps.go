@@ -28,7 +28,8 @@ type Taps struct {
 	inner [2]int // the first place of a line whose window is inside it, and the first after it whose is not
 	most  int    // places that a call does: it must end before long, as the scheduler cannot interrupt it
 	each  int    // lines of the result that a task does
-	ring  int    // lines that X has room for, if it is not the whole image
+	ring  int    // lines that X has room for, if it is not the image: with what lies beside it, and one of what lies above and below
+	span  int    // places of such a line
 }
 
 // LineMeans are the means of the lines of an image, [batch, out height, channels], and the walk kernels that sum Each places up; Out is nil
@@ -47,35 +48,52 @@ func (s *Session) Taps(t Taps) {
 	s.taps = t
 	n := &s.taps
 	s.enter()
-	if n.Edge != nil {
-		edge := unsafe.Slice((*float32)(n.Edge), n.In[1]*n.Channels)
-		for i := range edge {
-			edge[i] = n.Fill
-		}
-	}
 	n.cut(s.threads())
 	s.means = n.Means.taps(n)
 	flops := 2 * n.Batch * n.Windows[0] * n.Windows[1] * n.Channels * n.Kernel[0] * n.Kernel[1]
-	if n.Layer.N > 0 {
-		s.parallel(n.Batch*CeilDiv(n.Windows[0], n.each), s.task.expand)
+	if n.ring > 0 {
+		s.parallel(n.Batch*CeilDiv(n.Windows[0], n.each), s.task.ring)
 		flops += 2 * n.Layer.M * n.Layer.N * n.Layer.K
 	} else {
+		if n.Edge != nil {
+			n.fill(unsafe.Slice((*float32)(n.Edge), n.In[1]*n.Channels))
+		}
 		s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Channels, n.width), s.task.taps)
 	}
 	s.leave(flops)
 }
 
-// cut says how much a task does: a line of the result or, where there are fewer lines than threads, some of its channels.
+// fill writes what lies around the image.
+func (n *Taps) fill(to []float32) {
+	if n.Fill == 0 {
+		clear(to)
+		return
+	}
+	for i := range to {
+		to[i] = n.Fill
+	}
+}
+
+// edgeShare is from which part of a line on the places whose windows reach over the image are so many, each a call, that its lines are better
+// copied with what lies beside it.
+const edgeShare = 8
+
+// cut says how much a task does: a line of the result or, where there are fewer lines than threads, some of its channels; or a stretch of lines
+// of which the image's are made or copied.
 func (n *Taps) cut(threads int) {
 	reach := n.Dil[1] * (n.Kernel[1] - 1)
 	n.inner[0] = min(CeilDiv(n.Pad[1], n.Stride[1]), n.Windows[1])
 	n.inner[1] = max(min(FloorDiv(n.In[1]-1-reach+n.Pad[1], n.Stride[1])+1, n.Windows[1]), n.inner[0])
 	n.width = max(1, n.Channels)
 	n.ring, n.each = 0, 1
-	if n.Layer.N > 0 {
+	edges := n.Windows[1] - (n.inner[1] - n.inner[0])
+	switch {
+	case n.Layer.N > 0 || edges > 0 && edges*edgeShare >= n.Windows[1] && n.Batch*n.Windows[0] >= threads:
 		n.ring = n.Dil[0]*(n.Kernel[0]-1) + 1
 		n.each = max(1, CeilDiv(n.Windows[0], CeilDiv(threads, max(1, n.Batch))))
-	} else if n.Batch*n.Windows[0] < threads {
+		n.span = max(n.Pad[1]+n.In[1], (n.Windows[1]-1)*n.Stride[1]+reach+1)
+		n.inner = [2]int{0, n.Windows[1]}
+	case n.Batch*n.Windows[0] < threads:
 		n.width = max(Lanes, CeilDiv(CeilDiv(n.Channels, threads), Lanes)*Lanes)
 	}
 	n.most = max(WalkStep, walkFlops/max(1, 2*n.width*n.Each)/WalkStep*WalkStep)
@@ -103,24 +121,40 @@ func (s *Session) tapsLine(n *Taps, w *Walk, line, c int) {
 	}
 }
 
-// expandTask does a stretch of lines of the result. The lines of the image that they are of are made by the layer just before they are
-// used, in room for as many as a window has, so that the image, several times larger than what it is made of, is never in memory.
-func (s *Session) expandTask(worker, i int) {
+// ringTask does a stretch of lines of the result. The lines of the image that they are of are copied, or made by the layer, just before they are
+// used, in room for as many as a window has: an image that is several times larger than what it is made of is never in memory.
+func (s *Session) ringTask(worker, i int) {
 	w, n := &s.workers[worker], s.taps
 	parts := CeilDiv(n.Windows[0], n.each)
 	b, first := i/parts, i%parts*n.each
-	size, l := n.In[1]*n.Channels, n.Layer
-	room := w.scratchFor(n.ring * size)
+	size, line, before := n.span*n.Channels, n.In[1]*n.Channels, n.Pad[1]*n.Channels
+	room := w.scratchFor((n.ring + 1) * size)
 	n.X = Ptr(unsafe.SliceData(room))
+	for r := range n.ring {
+		n.fill(room[r*size : r*size+before])
+		n.fill(room[r*size+before+line : (r+1)*size])
+	}
+	n.fill(room[n.ring*size:])
 	next := 0
 	for y := first; y < min(first+n.each, n.Windows[0]); y++ {
 		top := y*n.Stride[0] - n.Pad[0]
 		for next = max(next, top, 0); next < min(top+n.ring, n.In[0]); next++ {
-			l.C = Ptr(unsafe.SliceData(room[next%n.ring*size:]))
-			l.task(s, w, At(n.Layer.A, (b*n.In[0]+next)*n.In[1]*l.RowStep()), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
+			s.ringLine(w, b*n.In[0]+next, room[next%n.ring*size+before:][:line])
 		}
 		s.tapsLine(&n, &w.walk, b*n.Windows[0]+y, 0)
 	}
+}
+
+// ringLine copies a line of the image, or makes it.
+func (s *Session) ringLine(w *worker, number int, to []float32) {
+	n := &s.taps
+	if n.Layer.N == 0 {
+		copy(to, unsafe.Slice((*float32)(At(n.X, number*len(to)*4)), len(to)))
+		return
+	}
+	l := n.Layer
+	l.C = Ptr(unsafe.SliceData(to))
+	l.task(s, w, At(l.A, number*n.In[1]*l.RowStep()), 0, n.In[1], 0, CeilDiv(l.N, Lanes))
 }
 
 // line does some channels of a line: single places at its ends, walks between.
@@ -180,12 +214,16 @@ func (n *Taps) places(w *Walk, line, x, c, t, end int) {
 		ky, kx := t/n.Kernel[1], t%n.Kernel[1]
 		py, px := top+ky*n.Dil[0], left+kx*n.Dil[1]
 		from, columns := n.X, 0 // of the image: none if the line is outside
-		if py >= 0 && py < n.In[0] {
-			at := b*n.In[0] + py
-			if n.ring > 0 {
+		inside := py >= 0 && py < n.In[0]
+		switch {
+		case n.ring > 0:
+			at := n.ring
+			if inside {
 				at = py % n.ring
 			}
-			from, columns = At(n.X, at*n.In[1]*row+c*4), n.In[1]
+			from, columns, px = At(n.X, at*n.span*row+c*4), n.span, px+n.Pad[1]
+		case inside:
+			from, columns = At(n.X, (b*n.In[0]+py)*n.In[1]*row+c*4), n.In[1]
 		}
 		for last := min(end, t-kx+n.Kernel[1]); t < last; t++ {
 			if w.P[p] = n.Edge; px >= 0 && px < columns {
