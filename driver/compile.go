@@ -57,6 +57,10 @@ func Load(path string, o Options) (*Compiled, error) {
 		return nil, err
 	}
 	rep, err := passes.Run(m.Graph, passes.Pipeline, passes.Options{Verify: o.Verify, Disable: o.disabled(), After: o.After})
+	if bug := (*passes.Internal)(nil); errors.As(err, &bug) && !o.Verify {
+		o.Verify = true // again, for the graph before the pass
+		return Load(path, o)
+	}
 	if err != nil {
 		return nil, err
 	}

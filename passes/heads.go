@@ -20,7 +20,7 @@ var Heads = Rewrite("heads", "gives products of joined batches and heads both ax
 	Rule{Root: func() *ir.Op { return op.Transpose }, Try: simplifyTranspose})
 
 // withoutOnes transposes five axes or more without those of size 1 behind the first, where a reshape before or after can leave them out
-// or put them back.
+// or put them back: at least one that the transposition moves, or has moved axes in front of, as splitAgain splits the others off again.
 func withoutOnes(c *Context, n *ir.Node) *ir.Patch {
 	x, perm := n.In[0], n.Attr.(op.TransposeAttr).Perm.List()
 	next := c.Only(n.Out[0])
@@ -29,15 +29,17 @@ func withoutOnes(c *Context, n *ir.Node) *ir.Patch {
 	}
 	var thin []sym.Dim
 	place := make([]int64, len(perm)) // of an axis among those that stay; -1 for the others
+	moved, gains := false, false
 	for i, d := range x.Shape {
 		place[i] = int64(len(thin))
+		moved = moved || perm[i] != int64(i)
 		if i > 0 && d.Is(1) {
-			place[i] = -1
+			place[i], gains = -1, gains || moved
 			continue
 		}
 		thin = append(thin, d)
 	}
-	if len(thin) == len(perm) {
+	if !gains {
 		return nil
 	}
 	var order []int64
