@@ -14,9 +14,8 @@ type Conv struct {
 	Pad                              [3]int
 	X                                Ptr
 
-	edge       *edge // what lies around the image; nil for zeros
-	lines      int   // of the result that a task does, where no rows are made
-	each, span int   // groups that it does, and places that a copied line has
+	edge    *edge   // what lies around the image; nil for zeros
+	slicing slicing // where no rows are made
 }
 
 // patchBytes is the most of the windows' rows that a task makes; weightBytes is up to how much of the weights may be walked again for
@@ -40,10 +39,10 @@ func (s *Session) Conv(c Conv) {
 	switch threads := s.threads(); {
 	case n.direct():
 		n.shareDirect(s.k.Gemm.Panels, threads)
-		s.parallel(CeilDiv(n.directLines(), n.lines)*n.groups(), s.task.direct)
+		s.parallel(CeilDiv(n.directLines(), n.slicing.lines)*n.groups(), s.task.direct)
 	case n.sliced():
 		n.shareSlices(threads)
-		s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Windows[1], n.lines)*CeilDiv(n.Groups, n.each), s.task.sliced)
+		s.parallel(n.Batch*n.Windows[0]*CeilDiv(n.Windows[1], n.slicing.lines)*CeilDiv(n.Windows[2], n.slicing.windows)*CeilDiv(n.Groups, n.slicing.each), s.task.sliced)
 	default:
 		n.cut(s.k.Gemm.Rows, s.k.Gemm.Panels, threads, patchBytes)
 		s.parallel(n.blocks()*n.groups(), s.task.conv)

@@ -26,16 +26,16 @@ func (c *Conv) shareDirect(np, threads int) {
 		most = manyBytes
 	}
 	all, panels := c.directLines(), CeilDiv(c.N, Lanes)
-	c.lines = min(all, max(1, most/(c.In[2]*c.Stride[1]*c.Channels*4)))
+	c.slicing.lines = min(all, max(1, most/(c.In[2]*c.Stride[1]*c.Channels*4)))
 	c.width = panels
 	if threads == 1 {
 		return
 	}
-	if tasks := CeilDiv(all, c.lines); tasks < 2*threads && panels >= 2*np {
+	if tasks := CeilDiv(all, c.slicing.lines); tasks < 2*threads && panels >= 2*np {
 		c.width = max(np, CeilDiv(panels, CeilDiv(2*threads, tasks))/np*np)
 	}
-	if tasks := CeilDiv(all, c.lines) * CeilDiv(panels, c.width); tasks < 2*threads {
-		c.lines = max(1, CeilDiv(c.lines*tasks, 2*threads))
+	if tasks := CeilDiv(all, c.slicing.lines) * CeilDiv(panels, c.width); tasks < 2*threads {
+		c.slicing.lines = max(1, CeilDiv(c.slicing.lines*tasks, 2*threads))
 	}
 }
 
@@ -46,8 +46,8 @@ func (s *Session) directTask(worker, i int) {
 	c, w, g := &s.conv, &s.workers[worker], &s.k.Gemm
 	panels := CeilDiv(c.N, Lanes)
 	parts := CeilDiv(panels, c.width)
-	p0, first := i%parts*c.width, i/parts*c.lines
-	p1, last := min(p0+c.width, panels), min(first+c.lines, c.directLines())
+	p0, first := i%parts*c.width, i/parts*c.slicing.lines
+	p1, last := min(p0+c.width, panels), min(first+c.slicing.lines, c.directLines())
 	r0, r1 := first*c.Windows[2], last*c.Windows[2]
 	n0, n1 := p0*Lanes, min(p1*Lanes, c.N)
 	t := Tile{K: c.Channels, A: c.X, LDA: c.Stride[2] * c.Channels * 4, BStep: c.K * Lanes * 4, C: c.C, LDC: c.N * 4}

@@ -3,36 +3,67 @@ package rt
 import "unsafe"
 
 // sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache;
-// shortestLine is the least of a window's line that is worth it without groups.
+// shortestLine is the least of a window's line that is worth it without groups, if a window has several.
 const (
 	sliceFloats  = 24 << 10
 	shortestLine = 48
 )
 
-// sliced reports whether the channels of a group, or of an image with few, are copied out, with what lies around the image, so that a line of a
-// window is a stretch of memory and the windows of a line of the result are that far apart: tiles read them there.
+// slicing is how a task copies out the channels of a group, or of an image that has few, with what lies around it, so that a line of a window is a
+// stretch of memory: tiles read the windows there, which begin a few places after each other. Where the places of a window lie apart, so do
+// those that are copied beside each other, and what is between them is a phase of its own.
+type slicing struct {
+	lines, windows, each int // lines of the result that a task does, windows of these, and groups
+	phases, span         int // of a copied line, and places of a phase
+}
+
+// sliced reports whether a convolution is done so.
 func (c *Conv) sliced() bool {
 	if c.Groups > 1 {
 		return true
 	}
-	return c.Channels*c.Kernel[2] >= shortestLine && c.Kernel[0]*c.Kernel[1] > 1 && c.Dil[2] == 1 && c.N*c.K*4 <= weightBytes/2 && c.plain()
+	lines := c.Kernel[0] * c.Kernel[1]
+	return lines*c.Kernel[2] > 1 && (lines == 1 || c.Channels*c.Kernel[2] >= shortestLine) && c.apart() && c.N*c.K*4 <= weightBytes/2 && c.plain()
 }
 
-// shareSlices says how many lines of the result and how many groups a task does.
+// apart reports whether a line of a window is one stretch of a phase.
+func (c *Conv) apart() bool { return c.Dil[2] == 1 || c.Stride[2] == 1 }
+
+// shareSlices says what a task does.
 func (c *Conv) shareSlices(threads int) {
-	c.span = CeilDiv((c.Windows[2]-1)*c.Stride[2]+(c.Kernel[2]-1)*c.Dil[2]+1, c.Stride[2]) * c.Stride[2]
-	c.lines, c.each = 1, c.Groups
-	for c.lines < c.Windows[1] && c.sliceSize(c.lines+1) <= sliceFloats {
-		c.lines++
+	c.slicing = slicing{lines: 1, windows: c.Windows[2], each: c.Groups, phases: 1}
+	if c.apart() {
+		c.slicing.phases = c.Dil[2]
+	}
+	parts := 1
+	if c.Batch*c.Windows[0]*c.Windows[1] == 1 {
+		parts = 2 * threads // of the only line
+	}
+	c.slicing.windows = max(1, min(CeilDiv(c.slicing.windows, parts), c.sliceWindows()))
+	c.slicing.span = c.phaseSpan()
+	for c.slicing.lines < c.Windows[1] && c.slicing.windows == c.Windows[2] && c.sliceSize(c.slicing.lines+1) <= sliceFloats {
+		c.slicing.lines++
 	}
 	if threads == 1 {
 		return
 	}
 	others := c.Batch * c.Windows[0]
-	c.lines = min(c.lines, max(1, c.Windows[1]*others/(2*threads)))
-	if tasks := others * CeilDiv(c.Windows[1], c.lines); tasks < 2*threads {
-		c.each = max(1, c.Groups*tasks/(2*threads))
+	c.slicing.lines = min(c.slicing.lines, max(1, c.Windows[1]*others/(2*threads)))
+	if tasks := others * CeilDiv(c.Windows[1], c.slicing.lines) * CeilDiv(c.Windows[2], c.slicing.windows); tasks < 2*threads {
+		c.slicing.each = max(1, c.Groups*tasks/(2*threads))
 	}
+}
+
+// sliceWindows is about how many windows of a line see as much as a task copies.
+func (c *Conv) sliceWindows() int {
+	places := sliceFloats / (c.Kernel[0] * c.sliceLines(1) * (c.Channels / c.Groups))
+	return max(4*Lanes, (places-(c.Kernel[2]-1)*c.Dil[2]-1)/c.Stride[2])
+}
+
+// phaseSpan is how many places of a phase the windows of a line see, a multiple of their stride.
+func (c *Conv) phaseSpan() int {
+	places := (c.slicing.windows-1)*c.Stride[2] + (c.Kernel[2]-1)*c.Dil[2] + 1
+	return CeilDiv(CeilDiv(places, c.slicing.phases), c.Stride[2]) * c.Stride[2]
 }
 
 // sliceLines is how many lines of the image some lines of windows reach over.
@@ -40,64 +71,83 @@ func (c *Conv) sliceLines(lines int) int { return (lines-1)*c.Stride[1] + (c.Ker
 
 // sliceSize is the floats of a group's channels that some lines of windows see.
 func (c *Conv) sliceSize(lines int) int {
-	return c.Kernel[0] * c.sliceLines(lines) * c.span * (c.Channels / c.Groups)
+	return c.Kernel[0] * c.sliceLines(lines) * c.slicing.phases * c.slicing.span * (c.Channels / c.Groups)
 }
 
 func (s *Session) slicedTask(worker, i int) {
 	c, w := &s.conv, &s.workers[worker]
-	parts, blocks := CeilDiv(c.Groups, c.each), CeilDiv(c.Windows[1], c.lines)
-	first, i := i%parts*c.each, i/parts
-	y, i := i%blocks*c.lines, i/blocks
-	lines, last := min(c.lines, c.Windows[1]-y), min(first+c.each, c.Groups)
-	w.runs = c.lineRuns(w.runs[:0], lines, s.k.Gemm.Rows)
+	parts, across, blocks := CeilDiv(c.Groups, c.slicing.each), CeilDiv(c.Windows[2], c.slicing.windows), CeilDiv(c.Windows[1], c.slicing.lines)
+	first, i := i%parts*c.slicing.each, i/parts
+	x, i := i%across*c.slicing.windows, i/across
+	y, i := i%blocks*c.slicing.lines, i/blocks
+	lines, windows, last := min(c.slicing.lines, c.Windows[1]-y), min(c.slicing.windows, c.Windows[2]-x), min(first+c.slicing.each, c.Groups)
+	w.runs = c.lineRuns(w.runs[:0], lines, windows, s.k.Gemm.Rows)
 	room := w.scratchFor(c.sliceSize(lines))
-	row := (i*c.Windows[1] + y) * c.Windows[2]
+	row := (i*c.Windows[1]+y)*c.Windows[2] + x
 	for g := first; g < last; g++ {
-		c.slice(i/c.Windows[0], i%c.Windows[0], y, g, c.sliceLines(lines), room)
+		c.slice(i/c.Windows[0], i%c.Windows[0], y, x, g, c.sliceLines(lines), room)
 		c.products(s, w, Ptr(unsafe.SliceData(room)), lines, row, g)
 	}
 	width := c.N / c.Groups
-	s.activate(&c.Linear, w, row, row+lines*c.Windows[2], first*width, last*width)
+	s.activate(&c.Linear, w, row, row+(lines-1)*c.Windows[2]+windows, first*width, last*width)
 }
 
-// lineRuns appends the windows of some lines as rows of the slice, which are Stride[2] places apart: of equal heights within a line.
-func (c *Conv) lineRuns(runs []run, lines, most int) []run {
-	n, h, more := heights(c.Windows[2], most)
+// lineRuns appends some windows of some lines as rows of the slice, which are Stride[2] places apart: of equal heights within a phase.
+func (c *Conv) lineRuns(runs []run, lines, windows, most int) []run {
 	for y := range lines {
-		row, at := y*c.Windows[2]*c.N*4, y*c.Stride[1]*c.span/c.Stride[2]
-		for i := range n {
-			runs = append(runs, run{a: at, c: row, res: row, n: h + b2i(i < more)})
-			at, row = at+h+b2i(i < more), row+(h+b2i(i < more))*c.N*4
+		for f := range min(c.slicing.phases, windows) {
+			n, h, more := heights(CeilDiv(windows-f, c.slicing.phases), most)
+			at := (y*c.Stride[1]*c.slicing.phases + f) * c.slicing.span / c.Stride[2]
+			row := (y*c.Windows[2] + f) * c.N * 4
+			for i := range n {
+				runs = append(runs, run{a: at, c: row, res: row, n: h + b2i(i < more)})
+				at, row = at+h+b2i(i < more), row+(h+b2i(i < more))*c.slicing.phases*c.N*4
+			}
 		}
 	}
 	return runs
 }
 
-// slice copies the channels of group g that the windows from line y on see, of image b and planes from w0's on.
-func (c *Conv) slice(b, w0, y, g, lines int, out []float32) {
+// slice copies the channels of group g that the windows from line y and place x on see, of image b and planes from w0's on.
+func (c *Conv) slice(b, w0, y, x, g, lines int, out []float32) {
 	n := c.Channels / c.Groups
-	inside := max(0, min(c.In[2], c.span-c.Pad[2]))
 	for k0 := range c.Kernel[0] {
 		p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
 		for l := range lines {
 			p1 := y*c.Stride[1] - c.Pad[1] + l
-			line := out[:c.span*n]
-			out = out[c.span*n:]
-			if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
-				clear(line)
-				continue
+			for f := range c.slicing.phases {
+				line := out[:c.slicing.span*n]
+				out = out[c.slicing.span*n:]
+				if p0 < 0 || p0 >= c.In[0] || p1 < 0 || p1 >= c.In[1] {
+					clear(line)
+					continue
+				}
+				c.phase(((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2], x*c.Stride[2]-c.Pad[2]+f, g*n, line)
 			}
-			before := min(c.Pad[2], c.span) * n
-			clear(line[:before])
-			from := ((b*c.In[0]+p0)*c.In[1]+p1)*c.In[2]*c.Channels + g*n
-			pick(line[before:before+inside*n], At(c.X, from*4), n, c.Channels*4)
-			clear(line[before+inside*n:])
 		}
 	}
 }
 
+// phase copies a phase of a line of the image, which begins at place base: from place p2 of the line on, the channels from first on.
+func (c *Conv) phase(base, p2, first int, line []float32) {
+	n := c.Channels / c.Groups
+	before := min(max(0, CeilDiv(-p2, c.slicing.phases)), c.slicing.span)
+	end := max(before, min(CeilDiv(c.In[2]-p2, c.slicing.phases), c.slicing.span))
+	clear(line[:before*n])
+	clear(line[end*n:])
+	if end == before {
+		return
+	}
+	from := At(c.X, ((base+p2+before*c.slicing.phases)*c.Channels+first)*4)
+	pick(line[before*n:end*n], from, n, c.slicing.phases*c.Channels*4)
+}
+
 // pick copies stretches of n floats, step bytes apart.
 func pick(to []float32, from Ptr, n, step int) {
+	if step == n*4 {
+		copy(to, unsafe.Slice((*float32)(from), len(to)))
+		return
+	}
 	if n%4 != 0 {
 		for ; len(to) > 0; to = to[n:] {
 			copy(to, unsafe.Slice((*float32)(from), n))
@@ -113,23 +163,23 @@ func pick(to []float32, from Ptr, n, step int) {
 	}
 }
 
-// products does a group's columns of some lines of the result, the first of which begins with that row: a chain goes on from one line of
-// the window to the next or, where its places lie apart, from place to place.
+// products does a group's columns of some windows, the first of which is that row of the result: a chain goes on from one line of the window to
+// the next or, where its places lie apart in the slice, from place to place.
 func (c *Conv) products(s *Session, w *worker, slice Ptr, lines, row, g int) {
 	n, width := c.Channels/c.Groups, c.N/c.Groups
 	together := c.Kernel[2]
-	if c.Dil[2] != 1 {
+	if !c.apart() {
 		together = 1
 	}
 	panels := CeilDiv(width, Lanes)
-	t := Tile{K: together * n, LDA: c.Stride[2] * n * 4, BStep: c.K * Lanes * 4, LDC: c.N * 4,
+	t := Tile{K: together * n, LDA: c.Stride[2] * n * 4, BStep: c.K * Lanes * 4, LDC: c.slicing.phases * c.N * 4,
 		B: At(c.W, g*panels*c.K*Lanes*4), C: At(c.C, (row*c.N+g*width)*4)}
 	for tap := 0; tap < c.Kernel[0]*c.Kernel[1]*c.Kernel[2]; tap += together {
 		k0, k1, k2 := tap/c.Kernel[2]/c.Kernel[1], tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
-		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.span+k2*c.Dil[2])*n*4)
+		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.slicing.phases*c.slicing.span+k2*c.Dil[2])*n*4)
 		if tap+together == c.Kernel[0]*c.Kernel[1]*c.Kernel[2] {
 			c.epilogue(&t, row)
-			t.Bias, t.Res = after(t.Bias, g*width*4), after(t.Res, g*width*4)
+			t.Bias, t.Res, t.LDR = after(t.Bias, g*width*4), after(t.Res, g*width*4), t.LDC
 		}
 		s.k.Gemm.runs(w, &t, width, w.runs, 0, panels)
 		t.Acc, t.B = 1, At(t.B, t.K*Lanes*4)
