@@ -2,6 +2,7 @@ package rt
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"mmc/runtime/plain"
@@ -96,6 +97,8 @@ type Session struct {
 	rows     Rows
 	move     Move
 	gat      Gather
+	elements GatherElements
+	outside  atomic.Bool // whether an index of elements is
 	col      Im2Col
 	conv     Conv
 	scaled   Scaled
@@ -108,7 +111,7 @@ type Session struct {
 	emb      Embedding
 	pool     Pool
 	nums     []int
-	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, col, conv, sliced, direct, scaled, patches, wino, taps, ring, layers, res, emb, pool func(worker, i int) }
+	task     struct{ lin, bytes, narrow, narrowImage, byteConv, bytePack, byteMM, mmPack, mm, att, rows, move, turn, gat, elements, col, conv, sliced, direct, scaled, patches, wino, taps, ring, layers, res, emb, pool func(worker, i int) }
 }
 
 // worker is what one thread needs for itself.
@@ -134,7 +137,7 @@ func NewSession(team *Team, k *Kernels, weights Ptr) *Session {
 	s.task.patches, s.task.sliced, s.task.direct = s.patchesTask, s.slicedTask, s.directTask
 	s.task.bytePack, s.task.byteMM = s.bytePackTask, s.byteMatMulTask
 	s.task.bytes, s.task.narrow, s.task.narrowImage, s.task.byteConv = s.bytesTask, s.narrowTask, s.narrowImageTask, s.byteConvTask
-	s.task.turn = s.turnTask
+	s.task.turn, s.task.elements = s.turnTask, s.elementsTask
 	s.task.rows, s.task.move, s.task.gat, s.task.col = s.rowsTask, s.moveTask, s.gatherTask, s.im2colTask
 	s.task.conv, s.task.scaled, s.task.wino, s.task.taps = s.convTask, s.scaledTask, s.winogradTask, s.tapsTask
 	s.task.ring, s.task.layers = s.ringTask, s.layersTask
