@@ -53,28 +53,17 @@ func poolBefore(p *ir.Patch, x *ir.Value, a op.PoolAttr) *ir.Value {
 
 // axes are the windows of two of a's axes alone; -1 is an axis along which nothing is done.
 func axes(a op.PoolAttr, first, second int) op.PoolAttr {
-	pick := func(l ir.IntList, of ...int) ir.IntList {
-		list := l.List()
-		out := make([]int64, len(of))
-		for i, axis := range of {
-			if axis >= 0 {
-				out[i] = list[axis]
-			} else if len(of) == 2 {
-				out[i] = 1
-			}
-		}
-		return ir.MakeInts(out...)
-	}
-	rank := len(a.Kernel.List())
-	end := func(axis int) int {
+	of := func(l ir.IntList, axis int, otherwise int64) int64 {
 		if axis < 0 {
-			return -1
+			return otherwise
 		}
-		return rank + axis
+		return l.List()[axis]
 	}
+	two := func(l ir.IntList) ir.IntList { return ir.MakeInts(of(l, first, 1), of(l, second, 1)) }
+	ends := ir.MakeInts(a.Pads.List()[len(a.Kernel.List()):]...)
 	b := a
-	b.Kernel, b.Strides, b.Dilations = pick(a.Kernel, first, second), pick(a.Strides, first, second), pick(a.Dilations, first, second)
-	b.Pads = pick(a.Pads, first, second, end(first), end(second))
+	b.Kernel, b.Strides, b.Dilations = two(a.Kernel), two(a.Strides), two(a.Dilations)
+	b.Pads = ir.MakeInts(of(a.Pads, first, 0), of(a.Pads, second, 0), of(ends, first, 0), of(ends, second, 0))
 	return b
 }
 

@@ -77,6 +77,32 @@ class Cached(torch.nn.Module):
         return result.logits, layer.keys, layer.values
 
 
+class Images(torch.nn.Module):
+    """Convolutions of groups, of few and of many channels, dilated and transposed, with pooling, resizing and norms between them."""
+
+    def __init__(self):
+        super().__init__()
+        nn = torch.nn
+        self.few, self.groups = nn.Conv2d(3, 16, 5, 2, 2), nn.Conv2d(16, 24, 3, padding=1, groups=8)
+        self.more = nn.Conv2d(24, 48, 7, 2, 3, groups=24)
+        self.norm, self.many = nn.GroupNorm(1, 48), nn.Conv2d(48, 64, 3, padding=6, dilation=6)
+        self.batch, self.wide = nn.BatchNorm2d(64), nn.Conv2d(64, 20, 3, padding=4, dilation=4)
+        self.up, self.again = nn.ConvTranspose2d(20, 12, 4, 2, 1), nn.ConvTranspose2d(12, 8, 3, 2, 1, output_padding=1, groups=4)
+        self.line, self.last = nn.Conv1d(8, 8, 3, padding=5, dilation=5), nn.ConvTranspose1d(8, 6, 5, 3)
+
+    def forward(self, x):
+        f = torch.nn.functional
+        x = f.mish(self.groups(f.relu(self.few(x))))
+        x = f.avg_pool2d(x, 3, 1, 1, count_include_pad=False) - x
+        x = self.norm(f.elu(self.more(x)))
+        x = self.wide(self.batch(f.silu(self.many(x))))
+        x = f.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False) + 0.1
+        x = f.avg_pool2d(f.max_pool2d(x, 3, 2, 1, ceil_mode=True), 2, 2, ceil_mode=True)
+        x = self.again(f.relu(self.up(x)))
+        y = self.last(self.line(f.avg_pool1d(x.mean(2), 2, 2)))
+        return y, f.max_pool3d(x.unsqueeze(2).expand(-1, -1, 3, -1, -1), 2, 2, 1)
+
+
 def save(folder, feeds):
     """Runs a model in ONNX Runtime and keeps what it was given and gave."""
     options = onnxruntime.SessionOptions()
@@ -134,9 +160,20 @@ def make_cached(root):
     save(folder, feeds)
 
 
+def make_images(root):
+    torch.manual_seed(3)
+    model, feeds = filled(Images()), {"x": torch.randn(2, 3, 36, 44)}
+    folder = root / "torch-images"
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(model, tuple(feeds.values()), str(folder / "model.onnx"), dynamo=False, opset_version=17, input_names=["x"],
+                      output_names=["y", "z"], dynamic_axes={"x": {0: "batch"}})
+    save(folder, feeds)
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     for name in MODELS:
         make(pathlib.Path(sys.argv[1]), name)
     make_cached(pathlib.Path(sys.argv[1]))
+    make_images(pathlib.Path(sys.argv[1]))
