@@ -11,6 +11,7 @@ type Move struct {
 	SF, ST   [maxAxes]int
 
 	outer, each int
+	three       bool   // lines are moved by threes
 	parts       [2]int // of a task's rows and columns, where rows become columns
 }
 
@@ -35,8 +36,12 @@ func (s *Session) copies() {
 		return
 	}
 	n.longLines()
+	lines := n.Rank - 1
+	if n.three = n.threes(); n.three {
+		lines--
+	}
 	n.outer = 1
-	for a := range n.Rank - 1 {
+	for a := range lines {
 		n.outer *= n.Dims[a]
 	}
 	n.each = max(1, rowTask/max(n.Dims[n.Rank-1], 1))
@@ -180,11 +185,41 @@ func (n *Move) longLines() {
 	}
 }
 
+// threes reports whether three long lines of four-byte elements lie interleaved on one side, as an image's colours do, and makes their axis
+// the last but one.
+func (n *Move) threes() bool {
+	last := n.Rank - 1
+	if n.Size != 4 || n.Dims[last] < 8 {
+		return false
+	}
+	for a := range last {
+		if n.Dims[a] == 3 && (n.SF[a] == 4 || n.ST[a] == 4) {
+			for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
+				v[a], v[last-1] = v[last-1], v[a]
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// threeLines moves three lines side by side; steps are those along a line and from one line to the next.
+func threeLines(from, to Ptr, count int, sf, st [2]int) {
+	a, b, c := from, At(from, sf[1]), At(from, 2*sf[1])
+	x, y, z := to, At(to, st[1]), At(to, 2*st[1])
+	for i := range count {
+		f, t := i*sf[0], i*st[0]
+		*(*uint32)(At(x, t)) = *(*uint32)(At(a, f))
+		*(*uint32)(At(y, t)) = *(*uint32)(At(b, f))
+		*(*uint32)(At(z, t)) = *(*uint32)(At(c, f))
+	}
+}
+
 func (s *Session) moveTask(_, i int) {
 	n := &s.move
 	for r := i * n.each; r < min((i+1)*n.each, n.outer); r++ {
 		from, to, k := 0, 0, r
-		for a := n.Rank - 2; a >= 0; a-- {
+		for a := n.Rank - 2 - b2i(n.three); a >= 0; a-- {
 			c := k % n.Dims[a]
 			k /= n.Dims[a]
 			from += c * n.SF[a]
@@ -197,6 +232,10 @@ func (s *Session) moveTask(_, i int) {
 func (n *Move) line(from, to Ptr) {
 	last := n.Rank - 1
 	count, sf, st := n.Dims[last], n.SF[last], n.ST[last]
+	if n.three {
+		threeLines(from, to, count, [2]int{sf, n.SF[last-1]}, [2]int{st, n.ST[last-1]})
+		return
+	}
 	if sf == n.Size && st == n.Size {
 		copyBytes(to, from, count*n.Size)
 		return
