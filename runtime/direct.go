@@ -54,16 +54,17 @@ func (s *Session) directTask(worker, i int) {
 	c.clearOutside(first, last, n0, n1)
 	for p, np := p0, 0; p < p1; p += np {
 		np = g.group(p1 - p)
-		t.B, t.Acc, t.Bias, t.Res, t.Relu = c.W, 0, nil, nil, 0
+		t.Acc, t.Bias, t.Res, t.Relu = 0, nil, nil, 0
 		taps := c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
 		for tap := range taps {
+			t.B = At(c.W, tap*t.K*Lanes*4)
 			if tap == taps-1 {
 				c.epilogue(&t, 0)
 				c.endOutside(g, w, t, first, last, p, np)
 			}
 			w.runs = c.tapRuns(w.runs[:0], first, last, tap, g.Rows, true)
 			g.runs(w, &t, c.N, w.runs, p, p+np)
-			t.Acc, t.B = 1, At(t.B, t.K*Lanes*4)
+			t.Acc = 1
 		}
 	}
 	s.activate(&c.Linear, w, r0, r1, n0, n1)

@@ -158,13 +158,13 @@ func (s *Session) turnTask(worker, i int) {
 
 // unturn writes the first elements of each line of a panel, step bytes apart.
 func unturn(panel []float32, to Ptr, count, step int) {
-	for at := 0; at < len(panel); at += Lanes {
+	for r := range len(panel) / Lanes {
+		line := panel[r*Lanes : (r+1)*Lanes]
 		if count == Lanes {
-			copyLanes(to, Ptr(&panel[at]))
+			copyLanes(At(to, r*step), Ptr(unsafe.SliceData(line)))
 		} else {
-			copy(unsafe.Slice((*float32)(to), count), panel[at:])
+			copy(unsafe.Slice((*float32)(At(to, r*step)), count), line)
 		}
-		to = At(to, step)
 	}
 }
 

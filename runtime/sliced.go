@@ -148,18 +148,15 @@ func pick(to []float32, from Ptr, n, step int) {
 		copy(to, unsafe.Slice((*float32)(from), len(to)))
 		return
 	}
-	if n%4 != 0 {
-		for ; len(to) > 0; to = to[n:] {
-			copy(to, unsafe.Slice((*float32)(from), n))
-			from = At(from, step)
+	for r := range len(to) / n {
+		line := to[r*n : (r+1)*n]
+		if n%4 != 0 {
+			copy(line, unsafe.Slice((*float32)(At(from, r*step)), n))
+			continue
 		}
-		return
-	}
-	for at := 0; at < len(to); at += n {
 		for i := 0; i < n; i += 4 {
-			copyFour(Ptr(&to[at+i]), At(from, i*4))
+			copyFour(Ptr(&line[i]), At(from, r*step+i*4))
 		}
-		from = At(from, step)
 	}
 }
 
@@ -173,15 +170,16 @@ func (c *Conv) products(s *Session, w *worker, slice Ptr, lines, row, g int) {
 	}
 	panels := CeilDiv(width, Lanes)
 	t := Tile{K: together * n, LDA: c.Stride[2] * n * 4, BStep: c.K * Lanes * 4, LDC: c.slicing.phases * c.N * 4,
-		B: At(c.W, g*panels*c.K*Lanes*4), C: At(c.C, (row*c.N+g*width)*4)}
+		C: At(c.C, (row*c.N+g*width)*4)}
 	for tap := 0; tap < c.Kernel[0]*c.Kernel[1]*c.Kernel[2]; tap += together {
 		k0, k1, k2 := tap/c.Kernel[2]/c.Kernel[1], tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
+		t.B = At(c.W, (g*panels*c.K+tap*n)*Lanes*4)
 		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.slicing.phases*c.slicing.span+k2*c.Dil[2])*n*4)
 		if tap+together == c.Kernel[0]*c.Kernel[1]*c.Kernel[2] {
 			c.epilogue(&t, row)
 			t.Bias, t.Res, t.LDR = after(t.Bias, g*width*4), after(t.Res, g*width*4), t.LDC
 		}
 		s.k.Gemm.runs(w, &t, width, w.runs, 0, panels)
-		t.Acc, t.B = 1, At(t.B, t.K*Lanes*4)
+		t.Acc = 1
 	}
 }
