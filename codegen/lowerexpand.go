@@ -21,7 +21,20 @@ func (l *lowering) inDepthwise(n *ir.Node) bool {
 		return false
 	}
 	elements, ok := sym.Product(n.Out[0].Shape[1:]).Const()
-	return ok && elements*4 >= expandBytes
+	return ok && elements*4 >= expandBytes && fewLines(u.Attr.(op.DepthwiseAttr))
+}
+
+// maxReach is the most places that a window of an image whose lines are kept may reach over, along an axis, or be outside.
+const maxReach = 64
+
+// fewLines reports whether the lines of an image that a window has, and what lies beside them, are few.
+func fewLines(a op.DepthwiseAttr) bool {
+	for i, k := range a.Kernel.List() {
+		if pads := a.Pads.List(); (k-1)*a.Dilations.List()[i] > maxReach || pads[i] > maxReach || pads[2+i] > maxReach {
+			return false
+		}
+	}
+	return true
 }
 
 // expandArgs gives a depthwise convolution the layer that makes its image.

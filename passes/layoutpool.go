@@ -2,6 +2,7 @@ package passes
 
 import (
 	"mmc/ir"
+	"mmc/ir/loop"
 	"mmc/ir/op"
 	"mmc/ir/sym"
 )
@@ -112,7 +113,7 @@ func poolPlanes(p *ir.Patch, x *ir.Value, a op.PoolAttr) *ir.Value {
 	}
 	padded.Sum = true
 	sum := p.Emit1(op.PoolLast, padded, x)
-	return p.Emit1(op.Div, nil, sum, counted(p, x.Shape[1:3], a, padded))
+	return p.Emit1(op.Div, nil, sum, counted(p, x.Shape[1:3], sum.Shape[1:3], a, padded))
 }
 
 // wholeWindows makes a last window that is not whole so, by padding, which does not count.
@@ -144,12 +145,14 @@ func none(l ir.IntList) bool {
 	return true
 }
 
-// counted is how many places of each window count, [1, height, width, 1]: the pooling of ones, of zeros where what is around the image does
-// not count. Windows are padded's, a says what counts.
-func counted(p *ir.Patch, spatial []sym.Dim, a, padded op.PoolAttr) *ir.Value {
-	pads := a.Pads.List()
+// maxCounts is the most windows of an image whose places are counted while compiling.
+const maxCounts = 1 << 22
+
+// counted is how many places of each window count, [1, height, width, 1]: where sizes are open, the pooling of ones, of zeros where what is
+// around the image does not count. There are so many windows, which are padded's; a says what counts.
+func counted(p *ir.Patch, spatial, windows []sym.Dim, a, padded op.PoolAttr) *ir.Value {
+	pads, around := a.Pads.List(), padded.Pads.List()
 	inside := []sym.Dim{sym.Const(1), spatial[0], spatial[1], sym.Const(1)}
-	around := padded.Pads.List()
 	if a.CountPad {
 		for i := range 2 {
 			inside[1+i] = inside[1+i].Add(sym.Const(pads[i] + pads[2+i]))
@@ -157,10 +160,33 @@ func counted(p *ir.Patch, spatial []sym.Dim, a, padded op.PoolAttr) *ir.Value {
 		}
 	}
 	padded.Pads, padded.Max = ir.MakeInts(around...), false
-	one := ir.ConstValue("", ir.Floats([]float32{1}, 1))
-	to := op.ExpandAttr{To: ir.MakeDims(inside)}
-	if c := folded(op.PoolLast, padded, folded(op.Expand, to, one)); c != nil {
-		return c
+	h, ok1 := inside[1].Const()
+	w, ok2 := inside[2].Const()
+	many, ok := windows[0].Mul(windows[1]).Const()
+	if ok && ok1 && ok2 && many <= maxCounts {
+		rows, columns := countsAlong(h, padded, 0), countsAlong(w, padded, 1)
+		t := ir.NewTensor(loop.F32, 1, int64(len(rows)), int64(len(columns)), 1)
+		for i, n := range rows {
+			for j, m := range columns {
+				ir.Slice[float32](t)[i*len(columns)+j] = float32(n * m)
+			}
+		}
+		return ir.ConstValue("", t)
 	}
-	return p.Emit1(op.PoolLast, padded, p.Emit1(op.Expand, to, one))
+	one := ir.ConstValue("", ir.Floats([]float32{1}, 1))
+	return p.Emit1(op.PoolLast, padded, p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(inside)}, one))
+}
+
+// countsAlong is how many places of each window along an axis lie inside of n.
+func countsAlong(n int64, a op.PoolAttr, axis int) []int64 {
+	k, s, d, pads := a.Kernel.List()[axis], a.Strides.List()[axis], a.Dilations.List()[axis], a.Pads.List()
+	var counts []int64
+	for at := -pads[axis]; at+d*(k-1) < n+pads[2+axis]; at += s {
+		first, last := (max(0, -at)+d-1)/d, min(k-1, (n-1-at)/d)
+		if n-1 < at {
+			last = -1
+		}
+		counts = append(counts, max(0, last-first+1))
+	}
+	return counts
 }

@@ -30,6 +30,9 @@ const fewChannels = 8
 
 // Resize runs the operator.
 func (s *Session) Resize(r Resize) {
+	if r.Planes*r.OH*r.OW*r.Channels == 0 {
+		return
+	}
 	s.enter()
 	table := s.samples[:0]
 	for i := range r.OH + r.OW {
@@ -42,9 +45,6 @@ func (s *Session) Resize(r Resize) {
 		table = append(table, t)
 	}
 	s.samples, r.rows, r.columns = table, table[:r.OH], table[r.OH:]
-	if r.Planes*r.OH*r.OW*r.Channels == 0 {
-		return
-	}
 	r.lines = CeilDiv(r.OH, CeilDiv(2*s.threads()-1, r.Planes))
 	s.res = r
 	s.parallel(r.Planes*CeilDiv(r.OH, r.lines), s.task.res)

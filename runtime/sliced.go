@@ -22,8 +22,9 @@ func (c *Conv) sliced() bool {
 	if c.Groups > 1 {
 		return true
 	}
-	lines := c.Kernel[0] * c.Kernel[1]
-	return lines*c.Kernel[2] > 1 && (lines == 1 || c.Channels*c.Kernel[2] >= shortestLine) && c.apart() && c.N*c.K*4 <= weightBytes/2 && c.plain()
+	lines, reach := c.Kernel[0]*c.Kernel[1], (c.Kernel[2]-1)*c.Dil[2]+1
+	return lines*c.Kernel[2] > 1 && (lines == 1 || c.Channels*c.Kernel[2] >= shortestLine) && c.apart() && c.N*c.K*4 <= weightBytes/2 && c.plain() &&
+		c.Kernel[0]*c.sliceLines(1)*reach <= sliceFloats/c.Channels
 }
 
 // apart reports whether a line of a window is one stretch of a phase.
@@ -35,11 +36,11 @@ func (c *Conv) shareSlices(threads int) {
 	if c.apart() {
 		c.slicing.phases = c.Dil[2]
 	}
-	parts := 1
-	if c.Batch*c.Windows[0]*c.Windows[1] == 1 {
-		parts = 2 * threads // of the only line
+	parts := CeilDiv(c.Windows[2], c.sliceWindows())
+	if c.Batch*c.Windows[0]*c.Windows[1] == 1 && threads > 1 {
+		parts = max(parts, 2*threads) // of the only line
 	}
-	c.slicing.windows = max(1, min(CeilDiv(c.slicing.windows, parts), c.sliceWindows()))
+	c.slicing.windows = CeilDiv(c.Windows[2], parts)
 	c.slicing.span = c.phaseSpan()
 	for c.slicing.lines < c.Windows[1] && c.slicing.windows == c.Windows[2] && c.sliceSize(c.slicing.lines+1) <= sliceFloats {
 		c.slicing.lines++
@@ -54,10 +55,10 @@ func (c *Conv) shareSlices(threads int) {
 	}
 }
 
-// sliceWindows is about how many windows of a line see as much as a task copies.
+// sliceWindows is about how many windows of a line see as much as a task may copy at once.
 func (c *Conv) sliceWindows() int {
-	places := sliceFloats / (c.Kernel[0] * c.sliceLines(1) * (c.Channels / c.Groups))
-	return max(4*Lanes, (places-(c.Kernel[2]-1)*c.Dil[2]-1)/c.Stride[2])
+	places := 4 * sliceFloats / (c.Kernel[0] * c.sliceLines(1) * (c.Channels / c.Groups))
+	return max(1, (places-(c.Kernel[2]-1)*c.Dil[2]-1)/c.Stride[2])
 }
 
 // phaseSpan is how many places of a phase the windows of a line see, a multiple of their stride.

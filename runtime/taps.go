@@ -75,8 +75,11 @@ func (n *Taps) fill(to []float32) {
 }
 
 // edgeShare is from which part of a line on the places whose windows reach over the image are so many, each a call, that its lines are better
-// copied with what lies beside it.
-const edgeShare = 8
+// copied with what lies beside it, if as many as a window has are no more than ringFloats.
+const (
+	edgeShare  = 8
+	ringFloats = 1 << 18
+)
 
 // cut says how much a task does: a line of the result or, where there are fewer lines than threads, some of its channels; or a stretch of lines
 // of which the image's are made or copied.
@@ -86,12 +89,14 @@ func (n *Taps) cut(threads int) {
 	n.inner[1] = max(min(FloorDiv(n.In[1]-1-reach+n.Pad[1], n.Stride[1])+1, n.Windows[1]), n.inner[0])
 	n.width = max(1, n.Channels)
 	n.ring, n.each = 0, 1
+	ring := n.Dil[0]*(n.Kernel[0]-1) + 1
+	span := max(n.Pad[1]+n.In[1], (n.Windows[1]-1)*n.Stride[1]+reach+1)
 	edges := n.Windows[1] - (n.inner[1] - n.inner[0])
+	fits := edges > 0 && edges*edgeShare >= n.Windows[1] && n.Batch*n.Windows[0] >= threads && (ring+1)*span <= ringFloats/max(1, n.Channels)
 	switch {
-	case n.Layer.N > 0 || edges > 0 && edges*edgeShare >= n.Windows[1] && n.Batch*n.Windows[0] >= threads:
-		n.ring = n.Dil[0]*(n.Kernel[0]-1) + 1
+	case n.Layer.N > 0 || fits:
+		n.ring, n.span = ring, span
 		n.each = max(1, CeilDiv(n.Windows[0], CeilDiv(threads, max(1, n.Batch))))
-		n.span = max(n.Pad[1]+n.In[1], (n.Windows[1]-1)*n.Stride[1]+reach+1)
 		n.inner = [2]int{0, n.Windows[1]}
 	case n.Batch*n.Windows[0] < threads:
 		n.width = max(Lanes, CeilDiv(CeilDiv(n.Channels, threads), Lanes)*Lanes)

@@ -87,8 +87,8 @@ func readConvTranspose(c *ir.Import) error {
 	if err != nil {
 		return err
 	}
-	if settled(w) && subPixels(a, x.Shape[2:], image, groups) {
-		return b.done(b.transposedBySubPixels(x, w, c.Value(2), a, image, groups))
+	if fixed := settled(w); fixed != nil && subPixels(a, x.Shape[2:], image, groups) {
+		return b.done(b.transposedBySubPixels(x, fixed, c.Value(2), a, image, groups))
 	}
 	g, batch := sym.Const(groups), x.Shape[0]
 	in, outs := sym.Const(weights[0]/groups), sym.Const(weights[1])

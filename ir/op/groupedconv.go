@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -111,15 +112,55 @@ func (b *builder) groupWeights(w *ir.Value, groups, many, width, each, taps int6
 	return b.reshape(v, dims(taps*many*each, groups*many*width))
 }
 
-// settled reports whether a value is made of constants alone.
-func settled(v *ir.Value) bool {
-	if v.Const != nil || v.Def == nil {
-		return v.Const != nil
+// maxSettled is the most steps that settled does, settledElements the most elements of what they give.
+const (
+	maxSettled      = 64
+	settledElements = 1 << 26
+)
+
+// settled is what a value made of constants alone, in few steps, holds; nil if it is not that.
+func settled(v *ir.Value) *ir.Value { return settledBy(v, map[*ir.Value]*ir.Value{}) }
+
+func settledBy(v *ir.Value, seen map[*ir.Value]*ir.Value) *ir.Value {
+	c, did := seen[v]
+	switch {
+	case v == nil || v.Const != nil:
+		return v
+	case did || v.Def == nil || len(seen) == maxSettled:
+		return c
 	}
-	for _, x := range v.Def.In {
-		if x != nil && !settled(x) {
-			return false
+	seen[v] = nil
+	in := make([]*ir.Value, len(v.Def.In))
+	for i, x := range v.Def.In {
+		if in[i] = settledBy(x, seen); in[i] == nil && x != nil {
+			return nil
 		}
 	}
-	return len(v.Def.In) > 0
+	n, err := ir.NewNode(v.Def.Op, v.Def.Attr, nil, in...)
+	if err != nil {
+		return nil
+	}
+	if out := ir.Fold(n, settledElements); out != nil {
+		seen[v] = out[slices.Index(v.Def.Out, v)]
+	}
+	return seen[v]
+}
+
+// maxSlice is the most elements that the windows of a line see of a group's channels where it is a convolution of groups: they are copied.
+const maxSlice = 1 << 22
+
+// slicesFit reports whether a window with what is between its places, of so many channels, is of a size that can be copied.
+func slicesFit(a Im2ColAttr, channels int64) bool {
+	size := channels
+	for i, k := range a.Kernel.List() {
+		reach := (k-1)*a.Dilations.List()[i] + 1
+		if i == len(a.Kernel.List())-3 {
+			reach = k // of planes only those of the window are copied
+		}
+		if size > maxSlice/reach {
+			return false
+		}
+		size *= reach
+	}
+	return true
 }

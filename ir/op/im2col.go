@@ -173,9 +173,11 @@ func convolveBy(c *ir.Import, x, w, bias *ir.Value, product func(b *builder, row
 		rows := b.do(Im2Col, a, x)
 		depth := sym.Product(w.Shape[1:])
 		y = product(b, b.reshape(rows, dims(x.Shape[0], win, depth)), b.transpose(b.reshape(w, dims(w.Shape[0], depth)), 1, 0))
-	case r <= 3 && settled(w):
-		y = b.groupedConv(b.transpose(x, channelsLast(r)...), w, a, groups)
 	default:
+		if c := settled(w); c != nil && r <= 3 && slicesFit(a, kernel[1]*fewOutputs) {
+			y = b.groupedConv(b.transpose(x, channelsLast(r)...), c, a, groups)
+			break
+		}
 		rows, err := convRows(c, x, w, a, groups)
 		if err != nil {
 			return nil, err

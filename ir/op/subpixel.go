@@ -11,18 +11,23 @@ import (
 // axis, as channels (Shi et al., 2016): result q s + r takes the places q - j with the weights r + s j. All phases r have as many places, the
 // last perhaps with weights of 0.
 
+// mostZeros is how many times as many weights as there are the phases may have.
+const mostZeros = 4
+
 // subPixels reports whether the windows of a transposed convolution of an image of these sizes can be read so: nothing lies behind the last
-// phase of the last place.
+// phase of the last place, and most weights are not 0.
 func subPixels(a Im2ColAttr, spatial, image []sym.Dim, groups int64) bool {
 	k, s, p := a.Kernel.List(), a.Strides.List(), a.Pads.List()
+	more := 1.0
 	for i, d := range spatial {
+		more *= float64((k[i]+s[i]-1)/s[i]*s[i]) / float64(k[i])
 		phases := d.Add(sym.Const((k[i]+s[i]-1)/s[i] - 1)).Mul(sym.Const(s[i]))
 		left, ok := phases.Sub(image[i]).Const()
 		if !ok || left < p[i] || a.Dilations.List()[i] != 1 {
 			return false
 		}
 	}
-	return len(spatial) < 3 || len(spatial) == 3 && groups == 1
+	return more <= mostZeros && (len(spatial) < 3 || len(spatial) == 3 && groups == 1)
 }
 
 // transposedBySubPixels is the transposed convolution of x with weights [channels, outputs of a group, kernel…], constant.
