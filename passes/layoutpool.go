@@ -108,7 +108,7 @@ func poolPlanes(p *ir.Patch, x *ir.Value, a op.PoolAttr) *ir.Value {
 		}
 		padded = whole
 	}
-	if a.Max || padded.Pads == a.Pads && a.CountPad || none(padded.Pads) {
+	if a.Max || padded.Pads == a.Pads && a.CountPad || op.NoPads(padded.Pads) {
 		return p.Emit1(op.PoolLast, padded, x)
 	}
 	padded.Sum = true
@@ -134,15 +134,6 @@ func wholeWindows(spatial []sym.Dim, a op.PoolAttr) (op.PoolAttr, bool) {
 	}
 	a.Pads, a.Ceil = ir.MakeInts(pads...), false
 	return a, true
-}
-
-func none(l ir.IntList) bool {
-	for _, n := range l.List() {
-		if n != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // maxCounts is the most windows of an image whose places are counted while compiling.

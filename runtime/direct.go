@@ -121,11 +121,7 @@ func (c *Conv) tapRuns(runs []run, first, last, tap, most int, within bool) []ru
 
 // windowRuns appends windows x0 … x1 of a line, of which A begins at so many bytes, as runs of equal heights.
 func (c *Conv) windowRuns(runs []run, line, x0, x1, at, most int) []run {
-	n, h, more := heights(x1-x0, most)
-	for i := range n {
-		row := (line*c.Windows[2] + x0) * c.N * 4
-		runs = append(runs, run{at: at, c: row, res: row, n: h + b2i(i < more)})
-		x0, at = x0+h+b2i(i < more), at+(h+b2i(i < more))*c.Stride[2]*c.Channels*4
-	}
-	return runs
+	step := run{at: c.Stride[2] * c.Channels * 4, c: c.N * 4, res: c.N * 4}
+	row := (line*c.Windows[2] + x0) * c.N * 4
+	return evenRuns(runs, run{at: at, c: row, res: row}, x1-x0, most, step)
 }

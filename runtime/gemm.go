@@ -77,22 +77,23 @@ func (g *Gemm) block(w *worker, t *Tile, n, r0, r1, p0, p1 int) {
 
 // rows appends runs of equal heights for rows r0 … r1.
 func (t *Tile) rows(runs []run, r0, r1, most int) []run {
-	n, h, more := heights(r1-r0, most)
-	for i := range n {
-		runs = append(runs, run{a: r0, c: r0 * t.LDC, res: r0 * t.LDR, n: h + b2i(i < more)})
-		r0 += h + b2i(i < more)
-	}
-	return runs
+	return evenRuns(runs, run{a: r0, c: r0 * t.LDC, res: r0 * t.LDR}, r1-r0, most, run{a: 1, c: t.LDC, res: t.LDR})
 }
 
-// heights cuts some rows into n runs of no more than most: the first ones have h+1 rows, the others h.
-func heights(rows, most int) (n, h, more int) {
+// evenRuns appends some rows, of which r is the first and step is from one to the next, as runs of no more than most: as few as there can be, the
+// first ones of one row more than the others.
+func evenRuns(runs []run, r run, rows, most int, step run) []run {
 	if rows <= 0 {
-		return 0, 0, 0
+		return runs
 	}
-	n = (rows + most - 1) / most
-	h = rows / n
-	return n, h, rows - n*h
+	count := (rows + most - 1) / most
+	height, more := rows/count, rows%count
+	for i := range count {
+		r.n = height + b2i(i < more)
+		runs = append(runs, r)
+		r.a, r.at, r.c, r.res = r.a+r.n*step.a, r.at+r.n*step.at, r.c+r.n*step.c, r.res+r.n*step.res
+	}
+	return runs
 }
 
 // runs does the products of runs of rows with panels p0 … p1.
@@ -277,11 +278,8 @@ func (l *Lines) at(r int) int {
 func (l *Lines) runs(runs []run, r0, r1, most, res int) []run {
 	for r := r0; r < r1; {
 		end := min(r1, (r/l.Count+1)*l.Count)
-		n, h, more := heights(end-r, most)
-		for i := range n {
-			runs = append(runs, run{a: r - r0, c: l.at(r), res: r * res, n: h + b2i(i < more)})
-			r += h + b2i(i < more)
-		}
+		runs = evenRuns(runs, run{a: r - r0, c: l.at(r), res: r * res}, end-r, most, run{a: 1, c: l.Row, res: res})
+		r = end
 	}
 	return runs
 }

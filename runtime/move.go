@@ -91,6 +91,13 @@ func (n *Move) join() {
 	}
 }
 
+// exchange walks axis a where b is and the other way round.
+func (n *Move) exchange(a, b int) {
+	for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
+		v[a], v[b] = v[b], v[a]
+	}
+}
+
 // turnRows and turnColumns are a task's share of what is transposed: stretches of the one follow each other in From, of the other in To.
 const (
 	turnRows    = 128
@@ -115,17 +122,12 @@ func (n *Move) turns() bool {
 	if n.Size != 4 || row < 0 || column < 0 || row == column {
 		return false
 	}
-	swap := func(a, b int) {
-		for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
-			v[a], v[b] = v[b], v[a]
-		}
-	}
 	last := n.Rank - 1
-	swap(column, last)
+	n.exchange(column, last)
 	if row == last {
 		row = column
 	}
-	swap(row, last-1)
+	n.exchange(row, last-1)
 	n.outer = 1
 	for a := range last - 1 {
 		n.outer *= n.Dims[a]
@@ -180,9 +182,7 @@ func (n *Move) longLines() {
 			best = a
 		}
 	}
-	for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
-		v[best], v[last] = v[last], v[best]
-	}
+	n.exchange(best, last)
 }
 
 // threes reports whether three long lines of four-byte elements lie interleaved on one side, as an image's colours do, and makes their axis
@@ -194,9 +194,7 @@ func (n *Move) threes() bool {
 	}
 	for a := range last {
 		if n.Dims[a] == 3 && (n.SF[a] == 4 || n.ST[a] == 4) {
-			for _, v := range []*[maxAxes]int{&n.Dims, &n.SF, &n.ST} {
-				v[a], v[last-1] = v[last-1], v[a]
-			}
+			n.exchange(a, last-1)
 			return true
 		}
 	}

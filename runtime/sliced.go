@@ -97,13 +97,9 @@ func (s *Session) slicedTask(worker, i int) {
 func (c *Conv) lineRuns(runs []run, lines, windows, most int) []run {
 	for y := range lines {
 		for f := range min(c.slicing.phases, windows) {
-			n, h, more := heights(CeilDiv(windows-f, c.slicing.phases), most)
-			at := (y*c.Stride[1]*c.slicing.phases + f) * c.slicing.span / c.Stride[2]
-			row := (y*c.Windows[2] + f) * c.N * 4
-			for i := range n {
-				runs = append(runs, run{a: at, c: row, res: row, n: h + b2i(i < more)})
-				at, row = at+h+b2i(i < more), row+(h+b2i(i < more))*c.slicing.phases*c.N*4
-			}
+			row, step := (y*c.Windows[2]+f)*c.N*4, c.slicing.phases*c.N*4
+			first := run{a: (y*c.Stride[1]*c.slicing.phases + f) * c.slicing.span / c.Stride[2], c: row, res: row}
+			runs = evenRuns(runs, first, CeilDiv(windows-f, c.slicing.phases), most, run{a: 1, c: step, res: step})
 		}
 	}
 	return runs

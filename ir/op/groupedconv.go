@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -110,40 +109,6 @@ func (b *builder) groupWeights(w *ir.Value, groups, many, width, each, taps int6
 		v = b.do(Mul, nil, v, ir.ConstValue("", ir.Floats(own, 1, many, 1, 1, many, 1)))
 	}
 	return b.reshape(v, dims(taps*many*each, groups*many*width))
-}
-
-// maxSettled is the most steps that settled does, settledElements the most elements of what they give.
-const (
-	maxSettled      = 64
-	settledElements = 1 << 26
-)
-
-// settled is what a value made of constants alone, in few steps, holds; nil if it is not that.
-func settled(v *ir.Value) *ir.Value { return settledBy(v, map[*ir.Value]*ir.Value{}) }
-
-func settledBy(v *ir.Value, seen map[*ir.Value]*ir.Value) *ir.Value {
-	c, did := seen[v]
-	switch {
-	case v == nil || v.Const != nil:
-		return v
-	case did || v.Def == nil || len(seen) == maxSettled:
-		return c
-	}
-	seen[v] = nil
-	in := make([]*ir.Value, len(v.Def.In))
-	for i, x := range v.Def.In {
-		if in[i] = settledBy(x, seen); in[i] == nil && x != nil {
-			return nil
-		}
-	}
-	n, err := ir.NewNode(v.Def.Op, v.Def.Attr, nil, in...)
-	if err != nil {
-		return nil
-	}
-	if out := ir.Fold(n, settledElements); out != nil {
-		seen[v] = out[slices.Index(v.Def.Out, v)]
-	}
-	return seen[v]
 }
 
 // maxSlice is the most elements that the windows of a line see of a group's channels where it is a convolution of groups: they are copied.

@@ -15,7 +15,7 @@ var PoolLast = ir.NewOp("poollast", "greatest element or mean of windows, channe
 func init() {
 	PoolLast.Infer = func(n *ir.Node) error {
 		v, a := n.In[0], n.Attr.(PoolAttr)
-		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.Sum && !a.CountPad && !noPads(a.Pads) {
+		if v.Elem != loop.F32 || len(v.Shape) != 4 || a.Ceil || !a.Max && !a.Sum && !a.CountPad && !NoPads(a.Pads) {
 			return fmt.Errorf("pooling %v of %v of rank %d", a, v.Elem, len(v.Shape))
 		}
 		win, err := Windows(v.Shape[1:3], Im2ColAttr{a.Kernel, a.Strides, a.Dilations, a.Pads})
@@ -51,7 +51,8 @@ func init() {
 	}
 }
 
-func noPads(l ir.IntList) bool {
+// NoPads reports whether nothing lies around an image.
+func NoPads(l ir.IntList) bool {
 	for _, p := range l.List() {
 		if p != 0 {
 			return false

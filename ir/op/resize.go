@@ -19,14 +19,18 @@ type ResizeAttr struct {
 	Last        bool
 }
 
+// first is the first of the two axes that are sampled anew, of so many.
+func (a ResizeAttr) first(rank int) int {
+	if a.Last {
+		return rank - 3
+	}
+	return rank - 2
+}
+
 // Planes are the sizes of an image of this shape: how many planes, of what height and width, of how many channels at a place.
 func (a ResizeAttr) Planes(shape []sym.Dim) (planes, h, w, channels sym.Dim) {
-	r, channels := len(shape), sym.Const(1)
-	if a.Last {
-		r--
-		channels = shape[r]
-	}
-	return sym.Product(shape[:r-2]), shape[r-2], shape[r-1], channels
+	r := a.first(len(shape))
+	return sym.Product(shape[:r]), shape[r], shape[r+1], sym.Product(shape[r+2:])
 }
 
 // Resize samples the last two axes, or those before the channels, anew (ONNX Resize without antialiasing; cubic convolution after Keys, 1981). Coordinates and
@@ -43,10 +47,7 @@ func init() {
 		if len(sizes) != len(v.Shape) || len(sizes) < 3 {
 			return fmt.Errorf("%d sizes for rank %d", len(sizes), len(v.Shape))
 		}
-		first := len(sizes) - 2
-		if a.Last {
-			first--
-		}
+		first := a.first(len(sizes))
 		for i, d := range sizes {
 			if (i < first || i > first+1) && d != v.Shape[i] {
 				return ir.NotSupported("Resize of axis %d of %d", i, len(sizes))
@@ -225,13 +226,9 @@ func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
 
 func resize(a ResizeAttr, in, out *ir.Tensor) {
 	x, y := ir.Slice[float32](in), ir.Slice[float32](out)
-	r, channels := len(in.Shape), int64(1)
-	if a.Last {
-		r--
-		channels = in.Shape[r]
-	}
-	h, w, oh, ow := in.Shape[r-2], in.Shape[r-1], out.Shape[r-2], out.Shape[r-1]
-	for p := range ir.NumElements(in.Shape[:r-2]) {
+	r := a.first(len(in.Shape))
+	h, w, oh, ow, channels := in.Shape[r], in.Shape[r+1], out.Shape[r], out.Shape[r+1], ir.NumElements(in.Shape[r+2:])
+	for p := range ir.NumElements(in.Shape[:r]) {
 		for i := range oh {
 			rows, wr, n := taps(a, i, h, oh)
 			for j := range ow * channels {
