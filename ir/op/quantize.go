@@ -2,6 +2,8 @@ package op
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -90,6 +92,11 @@ func isZero(v *ir.Value) bool {
 
 // quantised is round(x/scale) + zero within the bounds of the type.
 func (b *builder) quantised(x, scale, zero *ir.Value, to loop.Elem) *ir.Value {
+	if b.err == nil && x.Const != nil && scale.Const != nil && (zero == nil || zero.Const != nil) {
+		if t := quantisedTensor(x.Const, scale.Const, zero, to); t != nil {
+			return ir.ConstValue("", t)
+		}
+	}
 	return b.rounded(b.div(x, scale), zero, to)
 }
 
@@ -106,6 +113,54 @@ func (b *builder) rounded(x, zero *ir.Value, to loop.Elem) *ir.Value {
 	}
 	x = b.do(Min, nil, b.do(Max, nil, x, b.scalar(lim[0])), b.scalar(lim[1]))
 	return b.cast(x, to)
+}
+
+// quantisedTensor computes quantised's steps for constants of f32, which are often all of a model's weights, in one loop. The scale has an
+// entry or lies along one axis, and so does the zero point; nil if they do not, if there is a NaN, or if the type is not a whole number's.
+func quantisedTensor(x, scale *ir.Tensor, zero *ir.Value, to loop.Elem) *ir.Tensor {
+	lim, ok := bounds[to]
+	of, inner := along(x.Shape, scale.Shape)
+	if !ok || of == 0 {
+		return nil
+	}
+	zeros := make([]float32, scale.Len())
+	if zero != nil && zero.Const.Len() != len(zeros) {
+		return nil
+	}
+	for i := range zeros {
+		if zero != nil {
+			zeros[i] = float32(zero.Const.At(i).I)
+		}
+	}
+	out, scales := ir.NewTensor(to, x.Shape...), ir.Slice[float32](scale)
+	for i, v := range ir.Slice[float32](x) {
+		k := i / inner % of
+		q := float32(math.RoundToEven(float64(v/scales[k]))) + zeros[k]
+		if q != q {
+			return nil
+		}
+		out.Set(i, loop.Scalar{I: int64(min(max(q, float32(lim[0])), float32(lim[1])))})
+	}
+	return out
+}
+
+// along says how a tensor of one entry, or of one axis, broadcasts to x: the entry of x's element i is i / inner % of. Of is 0 if it does not.
+func along(x, s []int64) (of, inner int) {
+	of, inner = int(ir.NumElements(s)), 1
+	if of == 1 {
+		return 1, 1
+	}
+	if len(s) != len(x) {
+		return 0, 0
+	}
+	for i := len(s) - 1; i >= 0 && s[i] == 1; i-- {
+		inner *= int(x[i])
+	}
+	a := slices.IndexFunc(s, func(d int64) bool { return d != 1 })
+	if a < 0 || s[a] != int64(of) || x[a] != s[a] {
+		return 0, 0
+	}
+	return of, inner
 }
 
 func (b *builder) scalar(x float64) *ir.Value { return ir.Scalar(loop.F32, x) }
@@ -129,6 +184,9 @@ func readQuantize(c *ir.Import) error {
 	scale := b.whole(b.scaleFor(b.need(1), x, axis, block))
 	if b.err != nil {
 		return b.err
+	}
+	if w := settled(x); w != nil {
+		x = w
 	}
 	if to.Float() {
 		return b.done(b.narrowed(b.div(x, scale), to, c.Int("saturate", 1) != 0))
