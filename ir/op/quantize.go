@@ -120,7 +120,7 @@ func (b *builder) rounded(x, zero *ir.Value, to loop.Elem) *ir.Value {
 func quantisedTensor(x, scale *ir.Tensor, zero *ir.Value, to loop.Elem) *ir.Tensor {
 	lim, ok := bounds[to]
 	of, inner := along(x.Shape, scale.Shape)
-	if !ok || of == 0 {
+	if !ok || of == 0 || x.Elem != loop.F32 || scale.Elem != loop.F32 {
 		return nil
 	}
 	zeros := make([]float32, scale.Len())
@@ -147,10 +147,10 @@ func quantisedTensor(x, scale *ir.Tensor, zero *ir.Value, to loop.Elem) *ir.Tens
 // along says how a tensor of one entry, or of one axis, broadcasts to x: the entry of x's element i is i / inner % of. Of is 0 if it does not.
 func along(x, s []int64) (of, inner int) {
 	of, inner = int(ir.NumElements(s)), 1
-	if of == 1 {
+	switch {
+	case of == 1 && len(s) <= len(x):
 		return 1, 1
-	}
-	if len(s) != len(x) {
+	case len(s) != len(x):
 		return 0, 0
 	}
 	for i := len(s) - 1; i >= 0 && s[i] == 1; i-- {
