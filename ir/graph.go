@@ -457,7 +457,7 @@ func (n *Node) evalElem(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
 	out := NewTensor(n.Out[0].Elem, shape...)
 	bufs := make([]loop.Buffer, 0, len(in)+1)
 	for _, t := range in {
-		bufs = append(bufs, strided{t, broadcaster(shape, t.Shape)})
+		bufs = append(bufs, strided{t, Broadcaster(shape, t.Shape)})
 	}
 	bufs = append(bufs, strided{out, func(k int) int { return k }})
 	return []*Tensor{out}, n.ElemKernel().Run(out.Len(), bufs...)
@@ -495,7 +495,8 @@ func (n *Node) evalRows(b sym.Binding, in []*Tensor) ([]*Tensor, error) {
 	return all[len(in):], nil
 }
 
-func broadcaster(out, in []int64) func(int) int {
+// Broadcaster maps the index of an element of shape out to the index of the element of shape in that it has, as in broadcasts to out.
+func Broadcaster(out, in []int64) func(int) int {
 	if NumElements(out) == NumElements(in) {
 		return func(k int) int { return k }
 	}

@@ -43,7 +43,7 @@ func TestQuantizedConstants(t *testing.T) {
 		for i := range of {
 			scales, zeros = append(scales, 1/float32(1+i%4)), append(zeros, int32(3+5*i%90))
 		}
-		run := func(constant bool) *ir.Tensor {
+		run := func(constant bool) (y *ir.Tensor, rounding string) {
 			g := &onnxpb.GraphProto{Output: []*onnxpb.ValueInfoProto{input("y", "n", "m")}, Node: []*onnxpb.NodeProto{quantise},
 				Initializer: []*onnxpb.TensorProto{{Name: "scale", Dims: c.dims, DataType: 1, FloatData: scales},
 					{Name: "zero", Dims: c.dims, DataType: c.elem, Int32Data: zeros}}}
@@ -62,9 +62,13 @@ func TestQuantizedConstants(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
-			return out[0]
+			return out[0], m.Graph.Rounding
 		}
-		got, want := run(true), run(false)
+		got, rounding := run(true)
+		want, wantRounding := run(false)
+		if rounding != wantRounding {
+			t.Errorf("%s: constants' results are rounded to %q, an input's to %q", c.name, rounding, wantRounding)
+		}
 		if string(got.Data) != string(want.Data) {
 			t.Errorf("%s: constants are quantised to %v, an input of them to %v", c.name, got.Data, want.Data)
 		}

@@ -3,7 +3,6 @@ package op
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -92,10 +91,12 @@ func isZero(v *ir.Value) bool {
 
 // quantised is round(x/scale) + zero within the bounds of the type.
 func (b *builder) quantised(x, scale, zero *ir.Value, to loop.Elem) *ir.Value {
-	if b.err == nil && x.Const != nil && scale.Const != nil && (zero == nil || zero.Const != nil) {
-		if t := quantisedTensor(x.Const, scale.Const, zero, to); t != nil {
-			return ir.ConstValue("", t)
-		}
+	if b.err != nil {
+		return nil
+	}
+	if w := b.quantisedConstant(x, scale, zero, to); w != nil {
+		b.c.Graph.Rounding = "int8"
+		return w
 	}
 	return b.rounded(b.div(x, scale), zero, to)
 }
@@ -115,52 +116,36 @@ func (b *builder) rounded(x, zero *ir.Value, to loop.Elem) *ir.Value {
 	return b.cast(x, to)
 }
 
-// quantisedTensor computes quantised's steps for constants of f32, which are often all of a model's weights, in one loop. The scale has an
-// entry or lies along one axis, and so does the zero point; nil if they do not, if there is a NaN, or if the type is not a whole number's.
-func quantisedTensor(x, scale *ir.Tensor, zero *ir.Value, to loop.Elem) *ir.Tensor {
+// quantisedConstant computes quantised's steps for constants, which are often all of a model's weights, in one loop; nil if the operands are
+// not constants of f32 that broadcast to x, if there is a NaN, or if the type is not a whole number's.
+func (b *builder) quantisedConstant(x, scale, zero *ir.Value, to loop.Elem) *ir.Value {
+	if zero == nil {
+		zero = b.scalar(0)
+	}
+	zero = b.whole(zero)
 	lim, ok := bounds[to]
-	of, inner := along(x.Shape, scale.Shape)
-	if !ok || of == 0 || x.Elem != loop.F32 || scale.Elem != loop.F32 {
+	if b.err != nil || !ok {
 		return nil
 	}
-	zeros := make([]float32, scale.Len())
-	if zero != nil && zero.Const.Len() != len(zeros) {
-		return nil
-	}
-	for i := range zeros {
-		if zero != nil {
-			zeros[i] = float32(zero.Const.At(i).I)
+	for _, v := range []*ir.Value{x, scale, zero} {
+		if v.Const == nil || v.Elem != loop.F32 {
+			return nil
 		}
 	}
-	out, scales := ir.NewTensor(to, x.Shape...), ir.Slice[float32](scale)
-	for i, v := range ir.Slice[float32](x) {
-		k := i / inner % of
-		q := float32(math.RoundToEven(float64(v/scales[k]))) + zeros[k]
+	if shape, err := ir.BroadcastShapes(x.Shape, scale.Shape, zero.Shape); err != nil || !ir.SameShape(shape, x.Shape) {
+		return nil
+	}
+	scales, zeros := ir.Slice[float32](scale.Const), ir.Slice[float32](zero.Const)
+	scaleAt, zeroAt := ir.Broadcaster(x.Const.Shape, scale.Const.Shape), ir.Broadcaster(x.Const.Shape, zero.Const.Shape)
+	out := ir.NewTensor(to, x.Const.Shape...)
+	for i, v := range ir.Slice[float32](x.Const) {
+		q := float32(math.RoundToEven(float64(v/scales[scaleAt(i)]))) + zeros[zeroAt(i)]
 		if q != q {
 			return nil
 		}
 		out.Set(i, loop.Scalar{I: int64(min(max(q, float32(lim[0])), float32(lim[1])))})
 	}
-	return out
-}
-
-// along says how a tensor of one entry, or of one axis, broadcasts to x: the entry of x's element i is i / inner % of. Of is 0 if it does not.
-func along(x, s []int64) (of, inner int) {
-	of, inner = int(ir.NumElements(s)), 1
-	switch {
-	case of == 1 && len(s) <= len(x):
-		return 1, 1
-	case len(s) != len(x):
-		return 0, 0
-	}
-	for i := len(s) - 1; i >= 0 && s[i] == 1; i-- {
-		inner *= int(x[i])
-	}
-	a := slices.IndexFunc(s, func(d int64) bool { return d != 1 })
-	if a < 0 || s[a] != int64(of) || x[a] != s[a] {
-		return 0, 0
-	}
-	return of, inner
+	return ir.ConstValue("", out)
 }
 
 func (b *builder) scalar(x float64) *ir.Value { return ir.Scalar(loop.F32, x) }
