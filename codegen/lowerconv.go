@@ -19,7 +19,7 @@ func (l *lowering) inConv(n *ir.Node) bool {
 		return false
 	}
 	u := l.onlyReader(n.Out[0])
-	return u != nil && (u.Op == op.Linear && u.In[3] != n.Out[0] || u.Op == op.ByteLinear && u.In[4] == nil) && u.In[0] == n.Out[0]
+	return u != nil && (u.Op == op.Linear && u.In[3] != n.Out[0] || u.Op == op.ByteLinear) && u.In[0] == n.Out[0]
 }
 
 // convArgs makes a Linear's call one of a convolution.

@@ -1,8 +1,6 @@
 package passes
 
 import (
-	"slices"
-
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -24,9 +22,6 @@ func integers(c *Context, n *ir.Node) *ir.Patch {
 	w, again, t := byteColumns(n.In[1])
 	if w == nil {
 		return c.Miss(n, "integers", "the other operand is no matrix of bytes with one scale a column")
-	}
-	if again != nil && slices.ContainsFunc(moves, func(m *ir.Node) bool { return m.Op == op.Patches }) {
-		return nil
 	}
 	p := ir.NewPatch(n)
 	x = moved(p, x, moves)

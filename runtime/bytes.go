@@ -52,8 +52,8 @@ func (s *Session) Bytes(b Bytes) {
 	s.leave(2 * b.M * b.N * b.K)
 }
 
-// ByteConv is a Bytes on the windows of Image, whose Linear stays empty, one row a window, as Conv is a Linear. More is 0, and Packed has room
-// for a byte of each element of the image.
+// ByteConv is a Bytes on the windows of Image, whose Linear stays empty, one row a window, as Conv is a Linear. Packed has room for a byte of
+// each element of the image.
 type ByteConv struct {
 	Bytes Bytes
 	Image Conv
@@ -79,7 +79,7 @@ func (s *Session) ByteConv(l ByteConv) {
 		elements := c.Batch * c.In[0] * c.In[1] * c.In[2] * c.Channels
 		s.bytes = Bytes{M: CeilDiv(elements, rowTask), N: elements, A: c.X, Packed: n.Packed, least: n.least}
 		s.parallel(s.bytes.M, s.task.narrowImage)
-		c.X, c.Channels, c.K = n.Packed, c.Channels/4, n.words()
+		c.X, c.Channels, c.K = n.Packed, c.Channels/4, n.K/4
 		c.edge = &s.byteConv.edge
 		for i := range c.edge {
 			*(*uint32)(Ptr(&c.edge[i])) = uint32(byte(-n.least)) * 0x01010101
@@ -112,17 +112,32 @@ func (s *Session) byteConvTask(worker, i int) {
 	l, w := &s.byteConv, &s.workers[worker]
 	n, c := &l.Bytes, &l.Image
 	r0, r1, p0, p1 := n.cuts.part(i)
-	size := (r1-r0)*c.K + Lanes
-	a := w.scratchFor(size + (r1-r0)*n.words())
+	size, words := (r1-r0)*c.K+Lanes, n.words()
+	a := w.scratchFor(size + (r1-r0)*words)
 	c.pack(r0, r1, a[:size])
-	rows := Ptr(unsafe.SliceData(a))
-	if !l.joined {
-		rows = Ptr(unsafe.SliceData(a[size:]))
-		for r := range r1 - r0 {
-			s.narrowed(w, Ptr(&a[r*n.K]), At(rows, r*n.words()*4), n.K, n.least)
-		}
+	if l.joined && n.More == 0 {
+		n.rows(s, w, Ptr(unsafe.SliceData(a)), r0, r1, p0, p1)
+		return
 	}
-	n.rows(s, w, rows, r0, r1, p0, p1)
+	rows := a[size:]
+	for r := range r1 - r0 {
+		to := rows[r*words : (r+1)*words]
+		if l.joined {
+			copy(to, a[r*c.K:(r+1)*c.K])
+		} else {
+			s.narrowed(w, Ptr(&a[r*n.K]), Ptr(unsafe.SliceData(to)), n.K, n.least)
+		}
+		n.repeat(Ptr(unsafe.SliceData(to)))
+	}
+	n.rows(s, w, Ptr(unsafe.SliceData(rows)), r0, r1, p0, p1)
+}
+
+// repeat puts the columns that come a second time behind a row of bytes.
+func (n *Bytes) repeat(row Ptr) {
+	bytes := unsafe.Slice((*byte)(row), n.K+n.More)
+	for j, c := range unsafe.Slice((*int32)(n.Again), n.More) {
+		bytes[n.K+j] = bytes[c]
+	}
 }
 
 // words is how many words of four bytes a row of A takes.
@@ -156,10 +171,7 @@ func (s *Session) narrowTask(worker, i int) {
 	for r := i * n.rowsEach; r < min(n.M, (i+1)*n.rowsEach); r++ {
 		to := At(n.Packed, r*n.words()*4)
 		s.narrowed(w, At(n.A, r*n.Row), to, n.K, n.least)
-		bytes := unsafe.Slice((*byte)(to), n.K+n.More)
-		for j, c := range unsafe.Slice((*int32)(n.Again), n.More) {
-			bytes[n.K+j] = bytes[c]
-		}
+		n.repeat(to)
 	}
 }
 

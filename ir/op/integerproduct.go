@@ -147,12 +147,9 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	if len(x.Shape) < 3 || len(w.Shape) != len(x.Shape) {
 		return b.fail(fmt.Errorf("an input of rank %d and weights of rank %d", len(x.Shape), len(w.Shape)))
 	}
-	if fitBytes(ir.Computed(w), zw) {
-		if y := b.convolvedBytes(x, zx, w, zw); y != nil {
-			return y
-		}
+	if y := b.convolvedBytes(x, zx, w, zw); y != nil || b.err != nil {
+		return y
 	}
-	given := zw
 	if zw != nil && len(zw.Shape) == 1 {
 		zw = b.reshape(zw, column(zw.Shape[0], len(w.Shape)-1))
 	}
@@ -164,9 +161,6 @@ func (b *builder) convolved(x, zx, w, zw *ir.Value) *ir.Value {
 	p, q := b.centred(x, zx), b.centred(w, zw)
 	if k <= n {
 		return b.conv(p, q)
-	}
-	if y := b.convolvedBytes(x, zx, w, given); y != nil {
-		return y
 	}
 	size, _ := window.Const()
 	if b.err != nil {
@@ -230,23 +224,6 @@ func constantBytes(w *ir.Tensor, zw *ir.Value) bool {
 		return false
 	}
 	return zw == nil || zw.Const != nil && len(zw.Shape) <= 1 && (zw.Const.Len() == 1 || int64(zw.Const.Len()) == w.Shape[0])
-}
-
-// fitBytes reports whether constant weights of a convolution less their zero points fit in eight bits.
-func fitBytes(w *ir.Tensor, zw *ir.Value) bool {
-	if !constantBytes(w, zw) {
-		return false
-	}
-	for i := range w.Len() {
-		v := w.At(i).I
-		if zw != nil {
-			v -= zw.Const.At(i / (w.Len() / int(w.Shape[0])) % zw.Const.Len()).I
-		}
-		if v != int64(int8(v)) {
-			return false
-		}
-	}
-	return true
 }
 
 func (b *builder) fail(err error) *ir.Value {
