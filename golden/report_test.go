@@ -43,12 +43,18 @@ func draw(t *testing.T, page string) (dom []byte, ok bool) {
 }
 
 // dump gives the browser half a minute and its own folder, and asks it for nothing from the network. The browser's helpers may outlive it
-// with its output open: what it wrote until then is the document.
+// with its output open: what it wrote until then is the document. They may write to the folder still, which is why it is not the test's own.
 func dump(t *testing.T, url string) ([]byte, error) {
+	t.Helper()
+	home, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(home)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--user-data-dir="+t.TempDir(), "--dump-dom", url)
+		"--disable-background-networking", "--disable-component-update", "--user-data-dir="+home, "--dump-dom", url)
 	cmd.WaitDelay = 2 * time.Second
 	dom, err := cmd.Output()
 	if errors.Is(err, exec.ErrWaitDelay) {
