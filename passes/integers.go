@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"slices"
+
 	"mmc/ir"
 	"mmc/ir/loop"
 	"mmc/ir/op"
@@ -9,6 +11,9 @@ import (
 // Integers multiplies bytes before they are dequantised rather than after: with one scale for all of x, and one for each column of W,
 // (s x) (t W) is (s t) (x W), and x W is exact. Convolutions are products of windows' rows, and around an image is 0 either way.
 var Integers = Rewrite("integers", "multiplies bytes before they are dequantised", Rule{"integers", func() *ir.Op { return op.MatMul }, integers})
+
+// fewAgain is the inverse of the part of a window's columns that may come again: a product of twice the depth is slower than one of f32.
+const fewAgain = 8
 
 func integers(c *Context, n *ir.Node) *ir.Patch {
 	x, s, moves := dequantised(n.In[0], op.Transpose, op.Reshape, op.Patches, op.Im2Col)
@@ -22,6 +27,10 @@ func integers(c *Context, n *ir.Node) *ir.Patch {
 	w, again, t := byteColumns(n.In[1])
 	if w == nil {
 		return c.Miss(n, "integers", "the other operand is no matrix of bytes with one scale a column")
+	}
+	windows := slices.ContainsFunc(moves, func(m *ir.Node) bool { return m.Op == op.Patches })
+	if windows && again != nil && int64(again.Const.Len())*fewAgain > w.Const.Shape[0] {
+		return c.Miss(n, "integers", "too many weights of windows have nine bits")
 	}
 	p := ir.NewPatch(n)
 	x = moved(p, x, moves)
