@@ -34,10 +34,47 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 		c.arg("Around", around)
 	}
 	if mask != nil {
+		of := (*ir.Value)(nil)
+		if mask.Const != nil {
+			mask, of = fewMasks(mask)
+		}
+		if of != nil {
+			c.arg("Masks", mem(l.buffer(of)))
+			windows = mask.Shape[0]
+		}
 		full := []sym.Dim{windows, sym.Const(a.Heads), table.Shape[1], table.Shape[1]}
 		c.arg("Mask", viewExpr(l.view(mask).broadcast(full)))
 	}
 	c.arg("Softmax", num(l.kernel(op.SoftmaxRow("softmax", op.AttentionAttr{Scale: a.Scale, Guard: a.Guard}, mask != nil))))
 	c.Flops = sym.Const(2).Mul(sym.Product(q.Shape[:2])).Mul(sym.Const(a.Heads)).Mul(table.Shape[1]).Mul(sym.Const(a.D + a.E))
 	l.emit(c)
+}
+
+// fewMasks are the masks of windows [windows, ...] that differ and, if not all are the same, which of them each window has. Shifted windows
+// differ only at the image's edges, so an image has four, however many windows there are. of is nil if nearly all differ, or none do.
+func fewMasks(masks *ir.Value) (few, of *ir.Value) {
+	t := masks.Const
+	windows := t.Shape[0]
+	size := int64(len(t.Data)) / windows
+	var data []byte
+	seen, which := map[string]int64{}, make([]int64, windows)
+	for w := range windows {
+		one := t.Data[w*size : (w+1)*size]
+		n, ok := seen[string(one)]
+		if !ok {
+			n = int64(len(seen))
+			seen[string(one)] = n
+			data = append(data, one...)
+		}
+		which[w] = n
+	}
+	count := int64(len(seen))
+	if count*2 > windows {
+		return masks, nil
+	}
+	few = ir.ConstValue(masks.Name, &ir.Tensor{Elem: t.Elem, Shape: append([]int64{count}, t.Shape[1:]...), Data: data})
+	if count > 1 {
+		of = ir.ConstValue("", ir.Ints(which, windows))
+	}
+	return few, of
 }

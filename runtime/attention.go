@@ -28,6 +28,7 @@ type Attention struct {
 	Windows int
 	Rows    Ptr
 	Around  [2]Ptr // a row of K and V where Rows has -1: what windows have around the image
+	Masks   Ptr    // which of the masks each window has, an int64; nil if the windows' number is the mask's
 }
 
 // Attention runs the operator.
@@ -81,7 +82,10 @@ func (s *Session) windowTask(worker, i int) {
 	}
 	b, h := i/parts/a.Heads, i/parts%a.Heads
 	image, window := b/a.Windows, b%a.Windows
-	rows := unsafe.Slice((*int64)(At(a.Rows, window*a.M*8)), a.M)
+	rows, mask := unsafe.Slice((*int64)(At(a.Rows, window*a.M*8)), a.M), window
+	if a.Masks != nil {
+		mask = int(*(*int64)(At(a.Masks, window*8)))
+	}
 	p := a.panels(w, windowRows(a.S, 2*g.Rows))
 	g.packWindow(w, a, p.keys, p.values, rows, image, h)
 	for r, n := 0, 0; r < a.M; r += n {
@@ -90,7 +94,7 @@ func (s *Session) windowTask(worker, i int) {
 		t := Tile{K: a.D, A: a.Q.at(image, h, 0), LDA: a.Q.Row * 4, C: p.row(0), LDC: p.ld * 4}
 		t.B, t.BStep = p.keyPanels(a)
 		g.runs(w, &t, a.S, w.runs, 0, CeilDiv(a.S, Lanes))
-		s.softmax(w, &p, window, h, r, n)
+		s.softmax(w, &p, mask, h, r, n)
 		for i, u := range w.runs {
 			w.runs[i] = run{a: u.c / t.LDC, c: u.a * a.Out.Row * 4, n: u.n}
 		}
@@ -127,20 +131,12 @@ func inLine(rows []int64) int {
 	return n
 }
 
-// packWindow packs a window's keys and values.
+// packWindow packs a window's keys and values, these a line of the window after the other.
 func (g *Gemm) packWindow(w *worker, a *Attention, kp, vp []float32, rows []int64, image, h int) {
 	g.packColumns(w, kp, len(rows), a.D, func(r int) Ptr { return a.row(&a.K, a.Around[0], image, h, rows[r]) })
-	clear(vp[(len(vp)/(Lanes*a.S)-1)*Lanes*a.S:])
-	for r, at := range rows {
-		v := a.row(&a.V, a.Around[1], image, h, at)
-		for e := 0; e < a.E; e += Lanes {
-			to := vp[(e/Lanes*a.S+r)*Lanes:][:Lanes]
-			if e+Lanes <= a.E {
-				copyLanes(Ptr(unsafe.SliceData(to)), At(v, e*4))
-				continue
-			}
-			copy(to, unsafe.Slice((*float32)(At(v, e*4)), a.E-e))
-		}
+	for r, n := 0, 0; r < len(rows); r += n {
+		n = inLine(rows[r:])
+		g.packRows(w, vp, a.row(&a.V, a.Around[1], image, h, rows[r]), a.S, r, r+n, a.E, a.V.Row)
 	}
 }
 
