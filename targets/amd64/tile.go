@@ -106,6 +106,7 @@ func (w *asm) tileLoop(t target, r tileRegs) {
 		w.i("ADDQ", "AX", rowBase[i])
 	}
 	if r.kind == floats {
+		w.fetchRes(r)
 		w.start(t, r)
 	} else {
 		w.clear(t, r)
@@ -138,6 +139,22 @@ func (w *asm) tileLoop(t target, r tileRegs) {
 	w.i("DECQ", "CX")
 	w.i("JNZ", "by1")
 	w.label("done")
+}
+
+// fetchRes prefetches what will be added to the result: all the lines are read at once at the end, when nothing else is left to do.
+func (w *asm) fetchRes(r tileRegs) {
+	w.i("MOVQ", "64(DI)", "R13")
+	w.i("TESTQ", "R13", "R13")
+	w.i("JZ", "fetched")
+	for row := range r.rows {
+		for p := range r.panels {
+			w.i("PREFETCHT0", fmt.Sprintf("%d(R13)", p*64))
+		}
+		if row < r.rows-1 {
+			w.i("ADDQ", "72(DI)", "R13")
+		}
+	}
+	w.label("fetched")
 }
 
 // start clears the accumulators or, to continue a longer product, loads them from C.
