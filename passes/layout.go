@@ -17,6 +17,8 @@ var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Root: func() *ir.Op { return op.Pool }, Try: sinkPool},
 	Rule{Root: func() *ir.Op { return op.Resize }, Try: sinkResize},
 	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
+	Rule{Root: func() *ir.Op { return op.Slice }, Try: sinkSlice},
+	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkRepeat},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkSplit},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
 	Rule{Root: func() *ir.Op { return op.Reduce }, Try: poolRows},
@@ -161,8 +163,7 @@ func sinkResize(_ *Context, n *ir.Node) *ir.Patch {
 	if x == nil || len(x.Shape) != 4 || a.Last {
 		return nil
 	}
-	sizes := a.Sizes.List()
-	a.Last, a.Sizes = true, ir.MakeDims([]sym.Dim{sizes[0], sizes[2], sizes[3], sizes[1]})
+	a.Last, a.Sizes = true, ir.MakeDims(channelsLast(a.Sizes.List()))
 	p := ir.NewPatch(n)
 	return p.Replace(n.Out[0], second(p, p.Emit1(op.Resize, a, x)))
 }
@@ -177,7 +178,7 @@ func sinkSplit(_ *Context, n *ir.Node) *ir.Patch {
 		return nil
 	}
 	p := ir.NewPatch(n)
-	image := ir.MakeDims([]sym.Dim{to[0], to[2], to[3], to[1]})
+	image := ir.MakeDims(channelsLast(to))
 	return p.Replace(n.Out[0], second(p, p.Emit1(op.Reshape, op.ReshapeAttr{To: image}, t.In[0])))
 }
 
@@ -199,6 +200,47 @@ func sinkConcat(_ *Context, n *ir.Node) *ir.Patch {
 	}
 	p := ir.NewPatch(n)
 	return p.Replace(n.Out[0], second(p, p.Emit1(op.Concat, op.ConcatAttr{Axis: axis}, in...)))
+}
+
+// sinkSlice takes a part of an image's channels or places with the channels last.
+func sinkSlice(_ *Context, n *ir.Node) *ir.Patch {
+	x, a := imageLast(n.In[0]), n.Attr.(op.SliceAttr)
+	if x == nil {
+		return nil
+	}
+	p := ir.NewPatch(n)
+	a = op.SliceAttr{Starts: ir.MakeDims(channelsLast(a.Starts.List())), Sizes: ir.MakeDims(channelsLast(a.Sizes.List())),
+		Steps: ir.MakeInts(channelsLast(a.Steps.List())...)}
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Slice, a, x)))
+}
+
+// channelsLast are an image's axes with the second one last.
+func channelsLast[T any](axes []T) []T {
+	return append(append([]T{axes[0]}, axes[2:]...), axes[1])
+}
+
+// sinkRepeat repeats an image's places, which is how it is resized to a multiple by the nearest place, with the channels last: an expansion
+// of axes behind the height and the width.
+func sinkRepeat(_ *Context, n *ir.Node) *ir.Patch {
+	many := by(n.In[0], op.Expand)
+	if many == nil || by(many.In[0], op.Reshape) == nil || len(many.Out[0].Shape) != 6 || len(n.Out[0].Shape) != 4 {
+		return nil
+	}
+	x := imageLast(many.In[0].Def.In[0])
+	if x == nil || len(x.Shape) != 4 {
+		return nil
+	}
+	one, to := sym.Const(1), many.Out[0].Shape
+	image := []sym.Dim{x.Shape[0], x.Shape[3], x.Shape[1], one, x.Shape[2], one}
+	places := []sym.Dim{to[0], to[1], to[2].Mul(to[3]), to[4].Mul(to[5])}
+	if !ir.SameShape(many.In[0].Shape, image) || !ir.SameShape(n.Out[0].Shape, places) {
+		return nil
+	}
+	p := ir.NewPatch(n)
+	y := p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(channelsLast(image))}, x)
+	y = p.Emit1(op.Expand, op.ExpandAttr{To: ir.MakeDims(channelsLast(to))}, y)
+	y = p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(channelsLast(places))}, y)
+	return p.Replace(n.Out[0], second(p, y))
 }
 
 // sinkGlobal makes the mean or maximum of whole images, which reads as a reduction of the last axis of [batch, channels, places], a
