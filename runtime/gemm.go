@@ -27,6 +27,8 @@ type Tile struct {
 	Relu  int           // 128: not 0: max(0, x) at the end
 	Pace  int           // 136: how many bytes of it every four steps of k, at most two lines
 	Coded *Coded        // 144: how B is written if it is no f32
+	More  int           // 152: how many more stretches of K follow in a row of A, and in B; K of all of them is one chain, which is not cut
+	Skip  int           // 160: bytes from the end of one stretch to the next
 }
 
 // Gemm is the tile kernels of an instruction set: Tiles[r][p] does r rows and p panels; Columns and Lines pack. Bytes is that of Bytes, if the
@@ -99,7 +101,7 @@ func evenRuns(runs []run, r run, rows, most int, step run) []run {
 // runs does the products of runs of rows with panels p0 … p1.
 func (g *Gemm) runs(w *worker, t *Tile, n int, runs []run, p0, p1 int) {
 	kc := depth(t.K)
-	if g.Deep {
+	if g.Deep || t.More > 0 {
 		kc = max(1, t.K)
 	}
 	if t.Coded != nil {
@@ -215,7 +217,7 @@ func TileGo(t *Tile) {
 			for cols = 0; t.Mask>>cols&1 != 0; cols++ {
 			}
 		}
-		b := unsafe.Slice((*float32)(At(t.B, p*t.BStep)), t.K*Lanes)
+		b := unsafe.Slice((*float32)(At(t.B, p*t.BStep)), t.K*(t.More+1)*Lanes)
 		for r := range t.Rows {
 			t.rowGo(r, p, cols, b)
 		}
@@ -228,12 +230,15 @@ func (t *Tile) rowGo(r, p, cols int, b []float32) {
 	if t.Acc != 0 {
 		copy(acc[:], c)
 	}
-	a := unsafe.Slice((*float32)(At(t.A, r*t.LDA)), t.K)
-	for k, x := range a {
-		row := b[k*Lanes : k*Lanes+Lanes]
-		for i := range acc {
-			acc[i] = FMA(x, row[i], acc[i])
+	for m := range t.More + 1 {
+		a := unsafe.Slice((*float32)(At(t.A, r*t.LDA+m*(t.K*4+t.Skip))), t.K)
+		for k, x := range a {
+			row := b[k*Lanes : k*Lanes+Lanes]
+			for i := range acc {
+				acc[i] = FMA(x, row[i], acc[i])
+			}
 		}
+		b = b[t.K*Lanes:]
 	}
 	for i := range c {
 		v := acc[i]

@@ -2,12 +2,8 @@ package rt
 
 import "unsafe"
 
-// sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache;
-// shortestLine is the least of a window's line that is worth it without groups, if a window has several.
-const (
-	sliceFloats  = 24 << 10
-	shortestLine = 48
-)
+// sliceFloats is about how much of one group's channels of an image a task copies out at a time, to stay in the second-level cache.
+const sliceFloats = 24 << 10
 
 // slicing is how a task copies out the channels of a group, or of an image that has few, with what lies around it, so that a line of a window is a
 // stretch of memory: tiles read the windows there, which begin a few places after each other. Where the places of a window lie apart, so do
@@ -23,7 +19,7 @@ func (c *Conv) sliced() bool {
 		return true
 	}
 	lines, reach := c.Kernel[0]*c.Kernel[1], (c.Kernel[2]-1)*c.Dil[2]+1
-	return lines*c.Kernel[2] > 1 && (lines == 1 || c.Channels*c.Kernel[2] >= shortestLine) && c.apart() && c.N*c.K*4 <= weightBytes/2 && c.plain() &&
+	return lines*c.Kernel[2] > 1 && c.apart() && c.N*c.K*4 <= weightBytes/2 && c.plain() &&
 		c.Kernel[0]*c.sliceLines(1)*reach <= sliceFloats/c.Channels
 }
 
@@ -157,22 +153,24 @@ func pick(to []float32, from Ptr, n, step int) {
 	}
 }
 
-// products does a group's columns of some windows, the first of which is that row of the result: a chain goes on from one line of the window to
-// the next or, where its places lie apart in the slice, from place to place.
+// products does a group's columns of some windows, the first of which is that row of the result: a tile takes the lines of a window one after
+// the other or, where its places lie apart in the slice, a chain goes on from place to place.
 func (c *Conv) products(s *Session, w *worker, slice Ptr, lines, row, g int) {
 	n, width := c.Channels/c.Groups, c.N/c.Groups
-	together := c.Kernel[2]
+	together, most := c.Kernel[2], max(1, maxDepth/(c.Kernel[2]*n))
 	if !c.apart() {
-		together = 1
+		together, most = 1, 1
 	}
-	panels := CeilDiv(width, Lanes)
+	panels, line := CeilDiv(width, Lanes), c.slicing.phases*c.slicing.span*n*4
 	t := Tile{K: together * n, LDA: c.Stride[2] * n * 4, BStep: c.K * Lanes * 4, LDC: c.slicing.phases * c.N * 4,
-		C: At(c.C, (row*c.N+g*width)*4)}
-	for tap := 0; tap < c.Kernel[0]*c.Kernel[1]*c.Kernel[2]; tap += together {
+		C: At(c.C, (row*c.N+g*width)*4), Skip: c.Dil[1]*line - together*n*4}
+	taps := c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
+	for tap := 0; tap < taps; tap += together * (t.More + 1) {
 		k0, k1, k2 := tap/c.Kernel[2]/c.Kernel[1], tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
+		t.More = min(most, c.Kernel[1]-k1) - 1
 		t.B = At(c.W, (g*panels*c.K+tap*n)*Lanes*4)
-		t.A = At(slice, ((k0*c.sliceLines(lines)+k1*c.Dil[1])*c.slicing.phases*c.slicing.span+k2*c.Dil[2])*n*4)
-		if tap+together == c.Kernel[0]*c.Kernel[1]*c.Kernel[2] {
+		t.A = At(slice, (k0*c.sliceLines(lines)+k1*c.Dil[1])*line+k2*c.Dil[2]*n*4)
+		if tap+together*(t.More+1) == taps {
 			c.epilogue(&t, row)
 			t.Bias, t.Res, t.LDR = after(t.Bias, g*width*4), after(t.Res, g*width*4), t.LDC
 		}

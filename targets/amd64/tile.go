@@ -4,7 +4,7 @@ import "fmt"
 
 // Tile kernels: C[rows, panels*16] = A B (+ Bias) (+ Res), or max(0, that). Registers: DI the arguments, CX steps of k left, AX the stride of A,
 // R8 … R12 rows 0, 3, 6, 9, 12 of A, BX the first panel, DX the step between at most three panels, R15 what to prefetch for the
-// next calls and SI the pace. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
+// next calls, SI the pace and R13 the stretches left. After the loop: SI a row of C, R8 its stride, R9 bias, R10 a row of Res, R11 its stride.
 
 var rowBase = []string{"R8", "R9", "R10", "R11", "R12"}
 
@@ -115,6 +115,10 @@ func (w *asm) tileLoop(t target, r tileRegs) {
 		w.i("VPBROADCASTD", w.constant(lowBytes, 1), r.low())
 	}
 	w.i("MOVQ", "136(DI)", "SI")
+	if r.kind == floats {
+		w.i("MOVQ", "152(DI)", "R13")
+		w.label("stretch")
+	}
 	w.i("SUBQ", "$4", "CX")
 	w.i("JLT", "rest")
 	w.i("PCALIGN", "$64")
@@ -139,6 +143,21 @@ func (w *asm) tileLoop(t target, r tileRegs) {
 	w.i("DECQ", "CX")
 	w.i("JNZ", "by1")
 	w.label("done")
+	if r.kind == floats {
+		w.nextStretch(r)
+	}
+}
+
+// nextStretch goes on with the next stretch of the rows of A, if there is one.
+func (w *asm) nextStretch(r tileRegs) {
+	w.i("DECQ", "R13")
+	w.i("JLT", "last")
+	w.i("MOVQ", "0(DI)", "CX")
+	for i := 0; i*3 < r.rows; i++ {
+		w.i("ADDQ", "160(DI)", rowBase[i])
+	}
+	w.i("JMP", "stretch")
+	w.label("last")
 }
 
 // fetchRes prefetches what will be added to the result: all the lines are read at once at the end, when nothing else is left to do.

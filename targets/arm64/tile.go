@@ -3,7 +3,8 @@ package arm64
 import "fmt"
 
 // Tile kernels: C[rows, 16] = A B (+ Bias) (+ Res). Registers of the loop: R0 the arguments, R1 steps of k left, R2 … R7 rows of
-// A, R8 the panel, R9 what to prefetch for the next calls, R10 the pace. After it: R2 rows of C and R3 their stride, R4 bias, R5 rows of Res and
+// A, R8 the panel, R9 what to prefetch for the next calls, R10 the pace, R11 the stretches left and R12
+// the bytes between them. After it: R2 rows of C and R3 their stride, R4 bias, R5 rows of Res and
 // R6 their stride, R7 valid columns, R8 … R12 for copies. Vector registers: the accumulators from V0 on, then one register a row
 // of A with four steps of k, then those of B.
 
@@ -59,6 +60,11 @@ func (w *asm) tile(name string, t tile) {
 		w.clear(t)
 	}
 	w.i("MOVD", "136(R0)", "R10")
+	if t.kind == floats {
+		w.i("MOVD", "152(R0)", "R11")
+		w.i("MOVD", "160(R0)", "R12")
+		w.label("stretch")
+	}
 	w.i("SUBS", "$4", "R1", "R1")
 	w.i("BLT", "rest")
 	w.label("by4")
@@ -86,8 +92,23 @@ func (w *asm) tile(name string, t tile) {
 	w.i("SUBS", "$1", "R1", "R1")
 	w.i("BNE", "by1")
 	w.label("done")
+	if t.kind == floats {
+		w.nextStretch(t)
+	}
 	w.finish(t)
 	w.text("\n")
+}
+
+// nextStretch goes on with the next stretch of the rows of A, if there is one.
+func (w *asm) nextStretch(t tile) {
+	w.i("SUBS", "$1", "R11", "R11")
+	w.i("BLT", "last")
+	w.i("MOVD", "0(R0)", "R1")
+	for r := range t.rows {
+		w.i("ADD", "R12", fmt.Sprintf("R%d", r+2))
+	}
+	w.i("B", "stretch")
+	w.label("last")
 }
 
 // tileStep adds lane k of A times row k of the panel.
