@@ -333,7 +333,7 @@ func FillRandom(t *Tensor, seed uint64, scale float64) {
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
-		t.Set(i, loop.Scalar{F: (float64(x>>40)/(1<<23) - 1) * scale, I: int64(x >> 63)})
+		t.Set(i, loop.Scalar{F: (float64(float64(x>>40)/(1<<23)) - 1) * scale, I: int64(x >> 63)})
 	}
 }
 

@@ -134,7 +134,7 @@ func product(a, b cubic) (p cubic, ok bool) {
 			if i+j >= len(p) {
 				return p, false
 			}
-			p[i+j] += x * y
+			p[i+j] += float64(x * y)
 		}
 	}
 	return p, true

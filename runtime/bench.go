@@ -140,7 +140,7 @@ func (v *Value) random(n int) {
 		p := unsafe.Pointer(&v.Data[i*v.Elem.Size()])
 		switch v.Elem {
 		case F32:
-			*(*float32)(p) = float32(x>>40)/(1<<23) - 1
+			*(*float32)(p) = float32(float32(x>>40)/(1<<23)) - 1
 		case I64, U64:
 			*(*int64)(p) = int64(x >> 63)
 		case I32, U32:

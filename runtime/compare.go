@@ -56,7 +56,7 @@ func Compare(got, want *Value, atol, rtol float64) Compared {
 	var dot, gg, ww float64
 	for i := range n {
 		g, w := got.At(i), want.At(i)
-		dot, gg, ww = dot+g*w, gg+g*g, ww+w*w
+		dot, gg, ww = dot+float64(g*w), gg+float64(g*g), ww+float64(w*w)
 		c.element(i, g, w, got.Elem, atol, rtol)
 	}
 	c.Cosine = 1
@@ -97,7 +97,7 @@ func (c *Compared) element(i int, g, w float64, e Elem, atol, rtol float64) {
 	if e == F32 {
 		c.MaxULP = max(c.MaxULP, ulps(float32(g), float32(w)))
 	}
-	if e > BF16 || d > atol+rtol*math.Abs(w) {
+	if e > BF16 || d > atol+float64(rtol*math.Abs(w)) {
 		c.fail("element %d is %g, want %g", i, g, w)
 	}
 }

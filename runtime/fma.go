@@ -6,7 +6,7 @@ import "math"
 // rounded to odd first.
 func FMA(a, b, c float32) float32 {
 	p, z := float64(a)*float64(b), float64(c)
-	s := p + z
+	s := float64(p) + z
 	u := math.Float64bits(s)
 	if u&0x1fffffff != 0x10000000 && u>>52&0x7ff > 1023-126 {
 		return float32(s)

@@ -286,8 +286,8 @@ func saturate(f float64, bits int) uint64 {
 
 // fma rounds once: the f64 product is exact, and the sum is rounded to odd before it is rounded to f32.
 func fma(a, b, c float32) float32 {
-	p, z := float64(a)*float64(b), float64(c)
-	s := float64(p) + z
+	p, z := float64(float64(a)*float64(b)), float64(c)
+	s := p + z
 	if math.IsInf(s, 0) || math.IsNaN(s) {
 		return float32(s)
 	}

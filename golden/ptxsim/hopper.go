@@ -229,7 +229,7 @@ func multiplyGroup(group []thread, in *instr) error {
 				sum := float64(f32(t.regs[in.regs[k]]))
 				for word := range 8 {
 					for h := range a[row][word] {
-						sum += a[row][word][h] * b[col][word][h]
+						sum += float64(a[row][word][h] * b[col][word][h])
 					}
 				}
 				t.regs[in.regs[k]] = bits32(float32(sum))

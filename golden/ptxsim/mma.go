@@ -50,7 +50,7 @@ func multiply(warp []thread, in *instr) {
 			sum := float64(f32(r[in.regs[10+k]]))
 			for w := range 8 {
 				for h := range a[row][w] {
-					sum += a[row][w][h] * b[col][w][h]
+					sum += float64(a[row][w][h] * b[col][w][h])
 				}
 			}
 			out[k] = bits32(float32(sum))

@@ -17,7 +17,7 @@ type Scalar struct {
 // rounding cannot err (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
 func FMA32(a, b, c float32) float32 {
 	p, z := float64(a)*float64(b), float64(c)
-	s := p + z
+	s := float64(p) + z
 	u := math.Float64bits(s)
 	if u&0x1fffffff != 0x10000000 && u>>52&0x7ff > 1023-126 {
 		return float32(s)

@@ -112,7 +112,7 @@ func constantRange(in []*ir.Value) (*ir.Tensor, error) {
 	}
 	t := ir.NewTensor(in[0].Elem, int64(n))
 	for i := range t.Len() {
-		t.Set(i, loop.Scalar{F: f[0] + float64(i)*f[2]})
+		t.Set(i, loop.Scalar{F: f[0] + float64(float64(i)*f[2])})
 	}
 	return t, nil
 }

@@ -184,7 +184,7 @@ func keepAspect(policy string, sizes []int64, plans []sampling) error {
 		return fmt.Errorf("keep_aspect_ratio_policy %.40q", policy)
 	}
 	for i := range plans {
-		plans[i].scale, plans[i].out = scale, int64(math.Floor(scale*float64(plans[i].in)+0.5))
+		plans[i].scale, plans[i].out = scale, int64(math.Floor(float64(scale*float64(plans[i].in))+0.5))
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func (p *sampling) taps(o int64) (at []int64, w []float64, outside bool) {
 
 // coordinate maps an output's place to the input.
 func (p *sampling) coordinate(x float64) float64 {
-	in, out := float64(p.in), p.scale*float64(p.in)
+	in, out := float64(p.in), float64(p.scale*float64(p.in))
 	switch p.coord {
 	case "align_corners":
 		if out == 1 {
@@ -275,15 +275,15 @@ func (p *sampling) coordinate(x float64) float64 {
 		return x / p.scale
 	case "tf_crop_and_resize":
 		if out == 1 {
-			return (p.roi[1]-p.roi[0])*(in-1)/2 + p.roi[0]*(in-1)
+			return float64((p.roi[1]-p.roi[0])*(in-1)/2) + float64(p.roi[0]*(in-1))
 		}
-		return x*(p.roi[1]-p.roi[0])*(in-1)/(out-1) + p.roi[0]*(in-1)
+		return x*(p.roi[1]-p.roi[0])*(in-1)/(out-1) + float64(p.roi[0]*(in-1))
 	case "pytorch_half_pixel":
 		if out == 1 {
 			return -0.5
 		}
 	case "half_pixel_symmetric":
-		return in/2*(1-float64(p.out)/out) + (x+0.5)/p.scale - 0.5
+		return float64(in/2*(1-float64(p.out)/out)) + (x+0.5)/p.scale - 0.5
 	}
 	return (x+0.5)/p.scale - 0.5
 }
@@ -303,9 +303,9 @@ func (p *sampling) coefficients(ratio float64) []float64 {
 		return spread(start, 2-start, ratio, scale, p.antialias, func(x float64) float64 {
 			switch {
 			case x <= 1:
-				return ((p.a+2)*x-(p.a+3))*x*x + 1
+				return float64((float64((p.a+2)*x)-(p.a+3))*x*x) + 1
 			case x < 2:
-				return ((p.a*x-5*p.a)*x+8*p.a)*x - 4*p.a
+				return float64((float64((float64(p.a*x)-float64(5*p.a))*x)+float64(8*p.a))*x) - float64(4*p.a)
 			}
 			return 0
 		})

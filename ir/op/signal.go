@@ -69,7 +69,7 @@ func readWindow(c *ir.Import, cs []float64) error {
 	return typed(c, []int64{n}, func(i int) float64 {
 		x, sign := cs[0], -1.0
 		for k, a := range cs[1:] {
-			x, sign = x+sign*a*math.Cos(2*math.Pi*float64(k+1)*float64(i)/period), -sign
+			x, sign = x+float64(sign*a*math.Cos(2*math.Pi*float64(k+1)*float64(i)/period)), -sign
 		}
 		return x
 	})
@@ -232,11 +232,11 @@ func readMel(c *ir.Import) error {
 	}
 	bins, dft := ints[0], ints[1]
 	spectrum := dft/2 + 1
-	mel := func(f float64) float64 { return 2595 * math.Log10(1+f/700) }
+	mel := func(f float64) float64 { return float64(2595 * math.Log10(1+f/700)) }
 	from, to := mel(low.Const.At(0).F), mel(high.Const.At(0).F)
 	points := make([]int64, bins+2)
 	for i := range points {
-		m := float64(i)*((to-from)/float64(bins+2)) + from
+		m := float64(float64(i)*((to-from)/float64(bins+2))) + from
 		points[i] = int64(math.Floor(float64(dft+1) * (700 * (math.Pow(10, m/2595) - 1)) / float64(rate)))
 	}
 	w := make([]float64, spectrum*bins)

@@ -88,7 +88,8 @@ func (f *small) encode(x float32) uint8 {
 func (f *small) beyond(a float64) int {
 	last := f.values[f.last]
 	step := last - f.values[f.last-1]
-	near := a < last+step/2 || a == last+step/2 && f.last%2 == 0
+	half := last + float64(step/2)
+	near := a < half || a == half && f.last%2 == 0
 	switch {
 	case near || f.nan < 0:
 		return f.last

@@ -2,7 +2,7 @@ package plain
 
 import (
 	"math"
-	"sort"
+	"slices"
 )
 
 // NonMaxSuppression writes rows (batch, class, box) of the boxes that are kept: of each batch entry and class those of the highest
@@ -23,24 +23,18 @@ func NonMaxSuppression(a *Args) (int, error) {
 		least = data[float32](&a.In[4])[0]
 	}
 	count := 0
-	order := make([]int, 0, n)
-	kept := make([][4]float32, 0, n)
+	order := make([]uint64, 0, n)
+	kept := make([]corner, 0, n)
 	for b := range batch {
 		for c := range classes {
-			s := scores[(b*classes+c)*n:][:n]
-			order, kept = order[:0], kept[:0]
-			for i, v := range s {
-				if v > least {
-					order = append(order, i)
-				}
-			}
-			sort.SliceStable(order, func(i, j int) bool { return s[order[i]] > s[order[j]] })
-			for _, i := range order {
+			order, kept = descending(order[:0], scores[(b*classes+c)*n:][:n], least), kept[:0]
+			for _, o := range order {
 				if len(kept) >= most {
 					break
 				}
+				i := int(uint32(o))
 				box := corners(boxes[(b*n+i)*4:], a.Ints[0] != 0)
-				if overlaps(box, kept, overlap) {
+				if box.overlaps(kept, overlap) {
 					continue
 				}
 				kept = append(kept, box)
@@ -52,23 +46,48 @@ func NonMaxSuppression(a *Args) (int, error) {
 	return count, nil
 }
 
-// corners are the lower corner and the upper one.
-func corners(b []float32, centre bool) [4]float32 {
-	if centre {
-		return [4]float32{b[0] - b[2]/2, b[1] - b[3]/2, b[0] + b[2]/2, b[1] + b[3]/2}
-	}
-	return [4]float32{min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])}
-}
-
-func overlaps(a [4]float32, kept [][4]float32, threshold float32) bool {
-	area := func(b [4]float32) float32 { return (b[2] - b[0]) * (b[3] - b[1]) }
-	for _, b := range kept {
-		w, h := min(a[2], b[2])-max(a[0], b[0]), min(a[3], b[3])-max(a[1], b[1])
-		if w <= 0 || h <= 0 || area(a) <= 0 || area(b) <= 0 {
+// descending appends the numbers of the scores above the least one in the lower halves, the greatest first, of equal ones the first.
+func descending(order []uint64, scores []float32, least float32) []uint64 {
+	for i, v := range scores {
+		if !(v > least) {
 			continue
 		}
-		both := w * h
-		if both/(area(a)+area(b)-both) > threshold {
+		if v == 0 {
+			v = 0 // -0 too
+		}
+		key := math.Float32bits(v)
+		if key>>31 == 0 {
+			key = ^key &^ (1 << 31)
+		}
+		order = append(order, uint64(key)<<32|uint64(i))
+	}
+	slices.Sort(order)
+	return order
+}
+
+// corner is a box: its lower corner, its upper one and its area.
+type corner struct{ x0, y0, x1, y1, area float32 }
+
+func corners(b []float32, centre bool) corner {
+	c := corner{x0: min(b[0], b[2]), y0: min(b[1], b[3]), x1: max(b[0], b[2]), y1: max(b[1], b[3])}
+	if centre {
+		w, h := float32(b[2]/2), float32(b[3]/2)
+		c = corner{x0: b[0] - w, y0: b[1] - h, x1: b[0] + w, y1: b[1] + h}
+	}
+	c.area = (c.x1 - c.x0) * (c.y1 - c.y0)
+	return c
+}
+
+// overlaps reports whether what a box has in common with one that is kept is more than a part of what both cover.
+func (a *corner) overlaps(kept []corner, threshold float32) bool {
+	for i := range kept {
+		b := &kept[i]
+		w, h := min(a.x1, b.x1)-max(a.x0, b.x0), min(a.y1, b.y1)-max(a.y0, b.y0)
+		if w <= 0 || h <= 0 || a.area <= 0 || b.area <= 0 {
+			continue
+		}
+		both := float32(w * h)
+		if both/(a.area+b.area-both) > threshold {
 			return true
 		}
 	}

@@ -9,7 +9,7 @@ func Random(a *Args) (int, error) {
 		z := state
 		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 		z = (z ^ z>>27) * 0x94d049bb133111eb
-		return float64((z^z>>31)>>40) / (1 << 24)
+		return float64(float64((z^z>>31)>>40) / (1 << 24))
 	}
 	out := data[float32](&a.Out[0])
 	for i := range out {
