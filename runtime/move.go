@@ -334,34 +334,53 @@ func (s *Session) Im2Col(c Im2Col) {
 	s.leave(0)
 }
 
+// im2colTask writes the rows of a line of windows, one line of every window after the other.
 func (s *Session) im2colTask(_, i int) {
 	c := &s.col
 	b, w0, w1 := i/(c.Windows[0]*c.Windows[1]), i/c.Windows[1]%c.Windows[0], i%c.Windows[1]
 	size := c.Channels * c.Kernel[0] * c.Kernel[1] * c.Kernel[2]
-	for w2 := range c.Windows[2] {
-		out := unsafe.Slice((*float32)(At(c.Out, (i*c.Windows[2]+w2)*size*4)), size)
-		at := 0
-		for ch := range c.Channels {
-			for k0 := range c.Kernel[0] {
-				p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
-				for k1 := range c.Kernel[1] {
-					p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
-					inside := p0 >= 0 && p0 < c.In[0] && p1 >= 0 && p1 < c.In[1]
-					line := (((b*c.Channels+ch)*c.In[0]+p0)*c.In[1] + p1) * c.In[2]
-					if p2 := w2*c.Stride[2] - c.Pad[2]; inside && c.Dil[2] == 1 && p2 >= 0 && p2+c.Kernel[2] <= c.In[2] {
-						at += copy(out[at:at+c.Kernel[2]], unsafe.Slice((*float32)(At(c.X, (line+p2)*4)), c.Kernel[2]))
-						continue
-					}
-					for k2 := range c.Kernel[2] {
-						p2 := w2*c.Stride[2] - c.Pad[2] + k2*c.Dil[2]
-						out[at] = 0
-						if inside && p2 >= 0 && p2 < c.In[2] {
-							out[at] = *(*float32)(At(c.X, (line+p2)*4))
-						}
-						at++
-					}
-				}
+	out := At(c.Out, i*c.Windows[2]*size*4)
+	for ch := range c.Channels {
+		for k0 := range c.Kernel[0] {
+			p0 := w0*c.Stride[0] - c.Pad[0] + k0*c.Dil[0]
+			for k1 := range c.Kernel[1] {
+				p1 := w1*c.Stride[1] - c.Pad[1] + k1*c.Dil[1]
+				inside := p0 >= 0 && p0 < c.In[0] && p1 >= 0 && p1 < c.In[1]
+				c.lines(At(out, ((ch*c.Kernel[0]+k0)*c.Kernel[1]+k1)*c.Kernel[2]*4), size, (((b*c.Channels+ch)*c.In[0]+p0)*c.In[1]+p1)*c.In[2], inside)
 			}
+		}
+	}
+}
+
+// lines writes a line of every window, size floats after each other; line is where the line of the image begins that they see.
+func (c *Im2Col) lines(out Ptr, size, line int, inside bool) {
+	n, x0, x1 := c.Kernel[2], 0, 0 // windows x0 … x1 have it whole
+	if inside && c.Dil[2] == 1 {
+		x0 = min(CeilDiv(c.Pad[2], c.Stride[2]), c.Windows[2])
+		x1 = max(x0, min(FloorDiv(c.In[2]-n+c.Pad[2], c.Stride[2])+1, c.Windows[2]))
+	}
+	for w := range c.Windows[2] {
+		to, p2 := At(out, w*size*4), w*c.Stride[2]-c.Pad[2]
+		if w < x0 || w >= x1 {
+			c.part(unsafe.Slice((*float32)(to), n), line, p2, inside)
+			continue
+		}
+		from, k := At(c.X, (line+p2)*4), 0
+		for ; k+4 <= n; k += 4 {
+			copyFour(At(to, k*4), At(from, k*4))
+		}
+		for ; k < n; k++ {
+			*(*float32)(At(to, k*4)) = *(*float32)(At(from, k*4))
+		}
+	}
+}
+
+// part writes a line of a window that begins at p2 and is not wholly in the image.
+func (c *Im2Col) part(to []float32, line, p2 int, inside bool) {
+	for k := range to {
+		to[k] = 0
+		if p := p2 + k*c.Dil[2]; inside && p >= 0 && p < c.In[2] {
+			to[k] = *(*float32)(At(c.X, (line+p)*4))
 		}
 	}
 }
