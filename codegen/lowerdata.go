@@ -240,17 +240,23 @@ func (l *lowering) lowerResize(n *ir.Node) {
 	c.arg("OW", dim(ow))
 	c.arg("Channels", dim(channels))
 	c.arg("Coord", num(resizeCoords[a.Coord]))
+	if a.ScaleH != 0 || a.ScaleW != 0 {
+		c.arg("Scales", Expr{Type: "[2]float64", List: []Field{{"", float(a.ScaleH)}, {"", float(a.ScaleW)}}})
+	}
 	places := 2
 	if a.Mode == "cubic" {
 		places = 4
 		c.arg("Cubic", text("true"))
-		c.arg("A", text(strconv.FormatFloat(float64(a.A), 'g', -1, 64)))
+		c.arg("A", float(a.A))
 	}
 	c.arg("Kernel", num(l.kernel(op.ResizeKernel(places))))
 	c.arg("X", mem(l.buffer(x)))
 	c.arg("Out", mem(l.define(out)))
 	l.emit(c)
 }
+
+// float is a number as an argument.
+func float(v float32) Expr { return text(strconv.FormatFloat(float64(v), 'g', -1, 64)) }
 
 func (l *lowering) lowerDims(n *ir.Node) {
 	out := n.Out[0]

@@ -12,6 +12,7 @@ type Resize struct {
 	Planes, H, W, OH, OW, Channels, Coord int
 	Cubic                                 bool
 	A                                     float64
+	Scales                                [2]float64 // of height and width; 0 for the ratio of the sizes
 	Kernel                                int
 	X, Out                                Ptr
 
@@ -38,9 +39,9 @@ func (s *Session) Resize(r Resize) {
 	for i := range r.OH + r.OW {
 		var t sample
 		if i < r.OH {
-			t.at, t.w = r.taps(i, r.H, r.OH)
+			t.at, t.w = r.taps(i, r.H, r.OH, r.Scales[0])
 		} else {
-			t.at, t.w = r.taps(i-r.OH, r.W, r.OW)
+			t.at, t.w = r.taps(i-r.OH, r.W, r.OW, r.Scales[1])
 		}
 		table = append(table, t)
 	}
@@ -113,12 +114,15 @@ func (r *Resize) count() int {
 }
 
 // taps are the places and weights of output coordinate i.
-func (r *Resize) taps(i, in, out int) (at [4]int, w [4]float32) {
-	scale := float64(in) / float64(out)
-	x := float64(float64(float64(i)+0.5)*scale) - 0.5
+func (r *Resize) taps(i, in, out int, scale float64) (at [4]int, w [4]float32) {
+	step := float64(in) / float64(out)
+	if scale != 0 {
+		step = 1 / scale
+	}
+	x := float64(float64(float64(i)+0.5)*step) - 0.5
 	switch {
 	case r.Coord == 3:
-		x = float64(i) * scale
+		x = float64(i) * step
 	case r.Coord == 2 && out > 1:
 		x = float64(float64(i)*float64(in-1)) / float64(out-1)
 	case r.Coord == 2, r.Coord == 1 && out == 1:

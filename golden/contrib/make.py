@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes one small model for each way of using operators of com.microsoft that other data does not hold, with seeded inputs and what
+"""Makes one small model for each way of using operators, of com.microsoft mostly, that other data does not hold, with seeded inputs and what
 ONNX Runtime, its optimiser off, gives for them.
 
 usage: make.py DIR        (writes DIR/NAME/model.onnx and DIR/NAME/test_data_set_N)
@@ -23,13 +23,13 @@ def rand(*shape):
     return rng.standard_normal(shape).astype(numpy.float32)
 
 
-def save(root, name, nodes, sets, constants, outputs, axes=None):
+def save(root, name, nodes, sets, constants, outputs, axes=None, opset=21):
     """One model of some nodes: every data set is a dict of inputs, axes their shapes where these are open, outputs names with types."""
     axes = axes or {}
     inputs = [helper.make_tensor_value_info(k, TYPES[str(v.dtype)], axes.get(k, v.shape)) for k, v in sets[0].items()]
     results = [helper.make_tensor_value_info(k, TYPES[t], None) for k, t in outputs.items()]
     graph = helper.make_graph(nodes, name, inputs, results, [numpy_helper.from_array(v, k) if isinstance(v, numpy.ndarray) else v for k, v in constants.items()])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
     folder = root / name
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
@@ -247,6 +247,34 @@ def resized_bytes(root):
     save(root, "resized-bytes", nodes, [feeds], constants, {"y0": "uint8", "y1": "uint8", "y2": "int8"})
 
 
+def resized_open(root):
+    """Images of open size made larger and smaller: by scales that are whole or not, and to a size that another input has."""
+    plain = helper.make_node
+    scales = {"twice": (1, 1, 2, 2), "half": (1, 1, 0.5, 1.5), "quarter": (1, 1, 1.25, 0.75)}
+    nodes, outputs = [plain("Shape", ["z"], ["all"]), plain("Slice", ["all", "two", "four"], ["last"]), plain("Shape", ["x"], ["own"]),
+                      plain("Slice", ["own", "none", "two"], ["first"]), plain("Concat", ["first", "last"], ["to"], axis=0)], {}
+    ways = [("linear", "half_pixel"), ("linear", "asymmetric"), ("cubic", "pytorch_half_pixel")]
+    for name in scales:
+        for mode, coordinates in ways + [("linear", "align_corners")] * (name == "twice"):
+            outputs[f"{name}-{mode}-{coordinates}"] = "float32"
+            nodes.append(plain("Resize", ["x", "", name], [list(outputs)[-1]], mode=mode, coordinate_transformation_mode=coordinates))
+    for name, operands in {"half": ["", "half"], "to": ["", "", "to"]}.items():
+        outputs[f"{name}-nearest"] = "float32"
+        nodes.append(plain("Resize", ["x"] + operands, [f"{name}-nearest"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"))
+    sets = [{"x": rand(2, 3, h, w), "z": rand(1, 2, *to)} for h, w, to in ((5, 4, (7, 9)), (8, 11, (3, 16)))]
+    constants = {k: numpy.array(v, numpy.float32) for k, v in scales.items()}
+    constants |= {k: numpy.array([v], numpy.int64) for k, v in {"none": 0, "two": 2, "four": 4}.items()}
+    save(root, "resized-open", nodes, sets, constants, outputs, {"x": ("n", 3, "h", "w"), "z": (1, 2, "p", "q")})
+
+
+def resized_early(root):
+    """Resize as opset 10 has it, with but one way to count places."""
+    nodes = [helper.make_node("Resize", ["x", s], [f"{s}-{mode}"], mode=mode) for s in ("twice", "half") for mode in ("nearest", "linear")]
+    constants = {"twice": numpy.array((1, 1, 2, 2), numpy.float32), "half": numpy.array((1, 1, 0.5, 1.5), numpy.float32)}
+    feeds = {"x": rand(2, 3, 5, 7)}
+    save(root, "resized-early", nodes, [feeds], constants, {n.output[0]: "float32" for n in nodes}, {"x": ("n", 3, "h", "w")}, opset=10)
+
+
 MODELS = [  # add at the end: a model's place is its seed
     fused_conv,
     fused_gemm,
@@ -265,6 +293,8 @@ MODELS = [  # add at the end: a model's place is its seed
     fused_matmul,
     products_of_bytes,
     resized_bytes,
+    resized_open,
+    resized_early,
 ]
 
 

@@ -11,12 +11,21 @@ import (
 )
 
 // ResizeAttr: Mode is nearest, linear or cubic; Coord how an output coordinate maps to the input; A the cubic's coefficient. Last says that the
-// channels are last.
+// channels are last. ScaleH and ScaleW, where they are not 0, are the scales, which the ratio of the sizes then need not be.
 type ResizeAttr struct {
-	Mode, Coord string
-	A           float32
-	Sizes       ir.DimList
-	Last        bool
+	Mode, Coord    string
+	A              float32
+	Sizes          ir.DimList
+	Last           bool
+	ScaleH, ScaleW float32
+}
+
+// Step is how many places of an axis of in the next one of out lies on, whose scale is given or 0.
+func (a ResizeAttr) Step(scale float32, in, out int64) float64 {
+	if scale != 0 {
+		return 1 / float64(scale)
+	}
+	return float64(in) / float64(out)
 }
 
 // first is the first of the two axes that are sampled anew, of so many.
@@ -66,19 +75,16 @@ func init() {
 		return []*ir.Tensor{out}, nil
 	}
 	ir.FromONNX("", "Resize", 11, readResize)
-	ir.FromONNX("", "Upsample", 7, func(c *ir.Import) error {
-		v, err := c.Need(0)
-		if err != nil {
-			return err
-		}
-		for name, mode := range map[string]string{"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} {
-			c.Attrs[name] = ir.Attribute{S: mode}
-		}
-		if c.Str("mode", "nearest") != "nearest" {
-			return resizeAxes(c, v)
-		}
-		return readNearest(c, v, "asymmetric", "floor")
-	})
+	ir.FromONNX("", "Resize", 10, readUpsample)
+	ir.FromONNX("", "Upsample", 7, readUpsample)
+}
+
+// readUpsample reads the forms before opset 11, which have but one way to count places.
+func readUpsample(c *ir.Import) error {
+	for name, mode := range map[string]string{"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} {
+		c.Attrs[name] = ir.Attribute{S: mode}
+	}
+	return readResize(c)
 }
 
 // readNearest reads an enlargement by whole factors in which every element is repeated: element i of the result is element i/factor.
@@ -151,6 +157,10 @@ func readResize(c *ir.Import) error {
 			return nil
 		}
 		c.Graph.Nodes = c.Graph.Nodes[:before]
+		if ok, err := readNearestOpen(c, v, a.Coord, c.Str("nearest_mode", "round_prefer_floor")); ok || err != nil {
+			return err
+		}
+		c.Graph.Nodes = c.Graph.Nodes[:before]
 		return resizeAxes(c, v)
 	}
 	if a.Mode != "linear" && a.Mode != "cubic" {
@@ -164,6 +174,9 @@ func readResize(c *ir.Import) error {
 	sizes, ok, err := c.Dims(3, "")
 	if err != nil {
 		return err
+	}
+	if !ok {
+		sizes, ok = a.openSizes(c, v)
 	}
 	rare := c.Int("antialias", 0) != 0 || c.Int("exclude_outside", 0) != 0 || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch"
 	if !known || rare || hasAxes || !ok || len(v.Shape) < 3 || len(sizes) != len(v.Shape) {
@@ -194,12 +207,11 @@ func resizeIntegers(c *ir.Import, v *ir.Value) error {
 var resizeCoords = map[string]bool{"half_pixel": true, "pytorch_half_pixel": true, "align_corners": true, "asymmetric": true}
 
 // taps are the places and weights of one output coordinate.
-func taps(a ResizeAttr, i, in, out int64) (at [4]int64, w [4]float32, n int) {
-	scale := float64(in) / float64(out)
-	x := float64((float64(i)+0.5)*scale) - 0.5
+func taps(a ResizeAttr, i, in, out int64, step float64) (at [4]int64, w [4]float32, n int) {
+	x := float64((float64(i)+0.5)*step) - 0.5
 	switch {
 	case a.Coord == "asymmetric":
-		x = float64(i) * scale
+		x = float64(i) * step
 	case a.Coord == "align_corners" && out > 1:
 		x = float64(i) * float64(in-1) / float64(out-1)
 	case a.Coord == "align_corners", a.Coord == "pytorch_half_pixel" && out == 1:
@@ -228,11 +240,12 @@ func resize(a ResizeAttr, in, out *ir.Tensor) {
 	x, y := ir.Slice[float32](in), ir.Slice[float32](out)
 	r := a.first(len(in.Shape))
 	h, w, oh, ow, channels := in.Shape[r], in.Shape[r+1], out.Shape[r], out.Shape[r+1], ir.NumElements(in.Shape[r+2:])
+	down, right := a.Step(a.ScaleH, h, oh), a.Step(a.ScaleW, w, ow)
 	for p := range ir.NumElements(in.Shape[:r]) {
 		for i := range oh {
-			rows, wr, n := taps(a, i, h, oh)
+			rows, wr, n := taps(a, i, h, oh, down)
 			for j := range ow * channels {
-				cols, wc, _ := taps(a, j/channels, w, ow)
+				cols, wc, _ := taps(a, j/channels, w, ow, right)
 				sum := float32(0)
 				for b := range n {
 					line := float32(0)
