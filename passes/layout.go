@@ -18,6 +18,7 @@ var Layout = Rewrite("layout", "keeps images with the channels last",
 	Rule{Root: func() *ir.Op { return op.Resize }, Try: sinkResize},
 	Rule{Root: func() *ir.Op { return op.Concat }, Try: sinkConcat},
 	Rule{Root: func() *ir.Op { return op.Slice }, Try: sinkSlice},
+	Rule{Root: func() *ir.Op { return op.Gather }, Try: sinkGather},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkRepeat},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkSplit},
 	Rule{Root: func() *ir.Op { return op.Reshape }, Try: sinkGlobal},
@@ -192,14 +193,29 @@ func sinkConcat(_ *Context, n *ir.Node) *ir.Patch {
 			return nil
 		}
 	}
+	p := ir.NewPatch(n)
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Concat, op.ConcatAttr{Axis: axisLast(axis, rank)}, in...)))
+}
+
+// axisLast is where an axis of an image of a rank is with the channels last.
+func axisLast(axis int64, rank int) int64 {
 	switch {
 	case axis == 1:
-		axis = int64(rank - 1)
+		return int64(rank - 1)
 	case axis > 1:
-		axis--
+		return axis - 1
+	}
+	return axis
+}
+
+// sinkGather picks lines or places of an image, as resizing by the nearest place does, with the channels last.
+func sinkGather(_ *Context, n *ir.Node) *ir.Patch {
+	x, axis := imageLast(n.In[0]), n.Attr.(op.GatherAttr).Axis
+	if x == nil || axis == 0 || len(n.In[1].Shape) != 1 {
+		return nil
 	}
 	p := ir.NewPatch(n)
-	return p.Replace(n.Out[0], second(p, p.Emit1(op.Concat, op.ConcatAttr{Axis: axis}, in...)))
+	return p.Replace(n.Out[0], second(p, p.Emit1(op.Gather, op.GatherAttr{Axis: axisLast(axis, len(x.Shape))}, x, n.In[1])))
 }
 
 // sinkSlice takes a part of an image's channels or places with the channels last.
