@@ -1,7 +1,9 @@
 package codegen
 
 import (
+	"bytes"
 	"maps"
+	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -98,10 +100,63 @@ func (l *lowering) lowerElem(n *ir.Node) {
 	t.bufs = append(t.bufs, l.place(out, func(w view) bool { return ir.SameShape(w.shape, out.Shape) && w.inRows() }))
 	t.vals = append(t.vals, out)
 	shape, bufs := trim(out.Shape, t.bufs)
+	shape, bufs = t.widened(shape, bufs)
 	for i := range bufs {
 		bufs[i].strides = bytesOf(bufs[i].strides, t.vals[i].Elem.Size())
 	}
 	l.emitRows(n.Op.Name, l.kernel(t.b.Kernel()), shape, bufs, false)
+}
+
+// A place of fewer channels than narrow is a short row; rows of at most wide elements are made of several, if constants of the channels are
+// repeated for them.
+const (
+	narrow = 64
+	wide   = 256
+)
+
+// widened makes longer rows of places that follow each other.
+func (t *tree) widened(shape []sym.Dim, bufs []view) ([]sym.Dim, []view) {
+	last := len(shape) - 1
+	if last < 1 {
+		return shape, bufs
+	}
+	channels, ok1 := shape[last].Const()
+	places, ok2 := shape[last-1].Const()
+	times := int64(1)
+	for n := int64(2); ok1 && ok2 && channels < narrow && n <= min(places, wide/channels); n++ {
+		if places%n == 0 {
+			times = n
+		}
+	}
+	constants := 0
+	for i, w := range bufs {
+		each, next := w.strides[last], w.strides[last-1]
+		switch v := t.vals[i]; {
+		case each.Is(1) && next.Is(channels), each.Is(0) && next.Is(0):
+		case each.Is(1) && next.Is(0) && v.Const != nil && int64(v.Const.Len()) == channels:
+			constants++
+		default:
+			return shape, bufs
+		}
+	}
+	if times == 1 || constants == 0 { // without constants they are one row anyway
+		return shape, bufs
+	}
+	for i, w := range bufs {
+		if w.strides[last].Is(1) && w.strides[last-1].Is(0) {
+			bufs[i].mem = t.l.buffer(repeatedConst(t.vals[i], int(times)))
+		}
+		bufs[i].strides = slices.Clone(w.strides)
+		bufs[i].strides[last-1] = w.strides[last-1].Mul(sym.Const(times))
+	}
+	shape = slices.Clone(shape)
+	shape[last-1], shape[last] = sym.Const(places/times), sym.Const(channels*times)
+	return shape, bufs
+}
+
+// repeatedConst is a constant so many times.
+func repeatedConst(v *ir.Value, times int) *ir.Value {
+	return ir.ConstValue(v.Name, &ir.Tensor{Elem: v.Elem, Shape: []int64{int64(v.Const.Len() * times)}, Data: bytes.Repeat(v.Const.Data, times)})
 }
 
 // collect gives every operand of the tree a buffer.
