@@ -122,8 +122,11 @@ func (t *tree) widened(shape []sym.Dim, bufs []view) ([]sym.Dim, []view) {
 	}
 	channels, ok1 := shape[last].Const()
 	places, ok2 := shape[last-1].Const()
+	if !ok1 || !ok2 || channels < 1 || channels >= narrow {
+		return shape, bufs
+	}
 	times := int64(1)
-	for n := int64(2); ok1 && ok2 && channels < narrow && n <= min(places, wide/channels); n++ {
+	for n := int64(2); n <= min(places, wide/channels); n++ {
 		if places%n == 0 {
 			times = n
 		}
