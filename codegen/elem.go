@@ -3,7 +3,6 @@ package codegen
 import (
 	"bytes"
 	"maps"
-	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -107,11 +106,11 @@ func (l *lowering) lowerElem(n *ir.Node) {
 	l.emitRows(n.Op.Name, l.kernel(t.b.Kernel()), shape, bufs, false)
 }
 
-// A place of fewer channels than narrow is a short row; rows of at most wide elements are made of several, if constants of the channels are
-// repeated for them.
+// A place of fewer elements than shortRow is a row that costs more to begin than to do; rows of at most longRow are made of several, if
+// constants of a place are repeated for them.
 const (
-	narrow = 64
-	wide   = 256
+	shortRow = 64
+	longRow  = 256
 )
 
 // widened makes longer rows of places that follow each other.
@@ -120,41 +119,44 @@ func (t *tree) widened(shape []sym.Dim, bufs []view) ([]sym.Dim, []view) {
 	if last < 1 {
 		return shape, bufs
 	}
-	channels, ok1 := shape[last].Const()
+	width, ok1 := shape[last].Const()
 	places, ok2 := shape[last-1].Const()
-	if !ok1 || !ok2 || channels < 1 || channels >= narrow {
+	if !ok1 || !ok2 || width < 1 || width >= shortRow {
 		return shape, bufs
 	}
-	times := int64(1)
-	for n := int64(2); n <= min(places, wide/channels); n++ {
-		if places%n == 0 {
-			times = n
-		}
-	}
-	constants := 0
+	var again []int // buffers that are the same at every place
 	for i, w := range bufs {
 		each, next := w.strides[last], w.strides[last-1]
 		switch v := t.vals[i]; {
-		case each.Is(1) && next.Is(channels), each.Is(0) && next.Is(0):
-		case each.Is(1) && next.Is(0) && v.Const != nil && int64(v.Const.Len()) == channels:
-			constants++
+		case each.Is(1) && next.Is(width), each.Is(0) && next.Is(0):
+		case each.Is(1) && next.Is(0) && v.Const != nil && int64(v.Const.Len()) == width:
+			again = append(again, i)
 		default:
 			return shape, bufs
 		}
 	}
-	if times == 1 || constants == 0 { // without constants they are one row anyway
+	times := greatestDivisor(places, longRow/width)
+	if times == 1 || len(again) == 0 { // without constants they are one row anyway
 		return shape, bufs
 	}
-	for i, w := range bufs {
-		if w.strides[last].Is(1) && w.strides[last-1].Is(0) {
-			bufs[i].mem = t.l.buffer(repeatedConst(t.vals[i], int(times)))
-		}
-		bufs[i].strides = slices.Clone(w.strides)
-		bufs[i].strides[last-1] = w.strides[last-1].Mul(sym.Const(times))
+	for _, i := range again {
+		bufs[i].mem = t.l.buffer(repeatedConst(t.vals[i], int(times)))
 	}
-	shape = slices.Clone(shape)
-	shape[last-1], shape[last] = sym.Const(places/times), sym.Const(channels*times)
+	for _, w := range bufs {
+		w.strides[last-1] = w.strides[last-1].Mul(sym.Const(times))
+	}
+	shape[last-1], shape[last] = sym.Const(places/times), sym.Const(width*times)
 	return shape, bufs
+}
+
+// greatestDivisor is that of n that is no more than most; 1 if n is 0.
+func greatestDivisor(n, most int64) int64 {
+	for d := min(n, most); d > 1; d-- {
+		if n%d == 0 {
+			return d
+		}
+	}
+	return 1
 }
 
 // repeatedConst is a constant so many times.

@@ -34,10 +34,7 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 		c.arg("Around", around)
 	}
 	if mask != nil {
-		of := (*ir.Value)(nil)
-		if mask.Const != nil {
-			mask, of = fewMasks(mask)
-		}
+		mask, of := fewMasks(mask)
 		if of != nil {
 			c.arg("Masks", mem(l.buffer(of)))
 			windows = mask.Shape[0]
@@ -51,9 +48,13 @@ func (l *lowering) lowerWindowAttention(n *ir.Node) {
 }
 
 // fewMasks are the masks of windows [windows, ...] that differ and, if not all are the same, which of them each window has. Shifted windows
-// differ only at the image's edges, so an image has four, however many windows there are. of is nil if nearly all differ, or none do.
+// differ only at the image's edges, so an image has four, however many windows there are. of is nil if nearly all differ, none do, or they
+// are not constant.
 func fewMasks(masks *ir.Value) (few, of *ir.Value) {
 	t := masks.Const
+	if t == nil {
+		return masks, nil
+	}
 	windows := t.Shape[0]
 	size := int64(len(t.Data)) / windows
 	var data []byte

@@ -1,8 +1,6 @@
 package golden
 
 import (
-	"bufio"
-	"bytes"
 	"os"
 	"os/exec"
 	"regexp"
@@ -27,13 +25,13 @@ func TestNothingFused(t *testing.T) {
 			t.Fatalf("%s: %v\n%.2000s", env, err, out)
 		}
 		in, functions := "", 0
-		for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
-			if m := function.FindStringSubmatch(s.Text()); m != nil {
+		for line := range strings.Lines(string(out)) {
+			if m := function.FindStringSubmatch(line); m != nil {
 				in = m[1]
 				functions++
 			}
-			if fused.MatchString(s.Text()) && !asked[in] {
-				t.Errorf("%s: %s: %s", env, in, strings.TrimSpace(s.Text()))
+			if fused.MatchString(line) && !asked[in] {
+				t.Errorf("%s: %s: %s", env, in, strings.TrimSpace(line))
 			}
 		}
 		if functions < 1000 {

@@ -127,8 +127,7 @@ func smallLast(p *ir.Patch, v *ir.Value, rank int) *ir.Value {
 	d := rank - len(v.Shape)
 	channels := sym.Const(1)
 	if d == 0 && onePlace(v.Shape) { // a number for each channel of each image
-		to := append([]sym.Dim{v.Shape[0]}, v.Shape[2:]...)
-		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(append(to, v.Shape[1]))}, v)
+		return p.Emit1(op.Reshape, op.ReshapeAttr{To: ir.MakeDims(channelsLast(v.Shape))}, v)
 	}
 	for i, s := range v.Shape {
 		if s.Is(1) {

@@ -41,6 +41,11 @@ func elemAttr(c *ir.Import, def loop.Elem) (loop.Elem, error) {
 
 // iota is start, start+1, … of n elements.
 func (b *builder) iota(start int64, n sym.Dim) *ir.Value {
+	return b.counted(sym.Const(start), sym.Const(1), n)
+}
+
+// counted is start, start+step, … of n elements.
+func (b *builder) counted(start, step, n sym.Dim) *ir.Value {
 	one := func(d sym.Dim) ir.DimList { return ir.MakeDims([]sym.Dim{d}) }
-	return b.do(Iota, IotaAttr{one(sym.Const(start)), one(sym.Const(1)), one(n), loop.I64})
+	return b.do(Iota, IotaAttr{one(start), one(step), one(n), loop.I64})
 }

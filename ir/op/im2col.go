@@ -247,7 +247,7 @@ func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Im
 	spatial := x.Shape[2:]
 	r := len(spatial)
 	mode := c.Str("auto_pad", "NOTSET")
-	if mode != "SAME_UPPER" && mode != "SAME_LOWER" || !slices.Contains(ir.ConstShape(spatial), -1) {
+	if mode != "SAME_UPPER" && mode != "SAME_LOWER" || !isOpen(spatial) {
 		return c, x, nil
 	}
 	first, second := make([]sym.Dim, r), make([]sym.Dim, r)
@@ -270,9 +270,8 @@ func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Im
 			first[i], second[i] = second[i], first[i]
 		}
 	}
-	pads := ir.ConstShape(append(slices.Clone(first), second...))
-	if !slices.Contains(pads, -1) {
-		return withPads(c, pads), x, nil
+	if pads := append(slices.Clone(first), second...); !isOpen(pads) {
+		return withPads(c, ir.ConstShape(pads)), x, nil
 	}
 	b := &builder{c: c}
 	p := padding{b, "constant", b.like(x, fill)}
@@ -281,6 +280,9 @@ func samePadded(c *ir.Import, x *ir.Value, kernel []int64, fill float64) (*ir.Im
 	}
 	return withPads(c, make([]int64, 2*r)), x, b.err
 }
+
+// isOpen reports whether a size is not known.
+func isOpen(shape []sym.Dim) bool { return slices.Contains(ir.ConstShape(shape), -1) }
 
 // listed is number i of an attribute, 1 by default.
 func listed(c *ir.Import, name string, i int) int64 {

@@ -20,14 +20,6 @@ type ResizeAttr struct {
 	ScaleH, ScaleW float32
 }
 
-// Step is how many places of an axis of in the next one of out lies on, whose scale is given or 0.
-func (a ResizeAttr) Step(scale float32, in, out int64) float64 {
-	if scale != 0 {
-		return 1 / float64(scale)
-	}
-	return float64(in) / float64(out)
-}
-
 // first is the first of the two axes that are sampled anew, of so many.
 func (a ResizeAttr) first(rank int) int {
 	if a.Last {
@@ -206,6 +198,14 @@ func resizeIntegers(c *ir.Import, v *ir.Value) error {
 // resizeCoords are the coordinate modes of the kernel.
 var resizeCoords = map[string]bool{"half_pixel": true, "pytorch_half_pixel": true, "align_corners": true, "asymmetric": true}
 
+// stepOf is from how many places of an axis of in to the next one of out; its scale is 0 if it is the sizes' ratio.
+func stepOf(scale float32, in, out int64) float64 {
+	if scale != 0 {
+		return 1 / float64(scale)
+	}
+	return float64(in) / float64(out)
+}
+
 // taps are the places and weights of one output coordinate.
 func taps(a ResizeAttr, i, in, out int64, step float64) (at [4]int64, w [4]float32, n int) {
 	x := float64((float64(i)+0.5)*step) - 0.5
@@ -240,7 +240,7 @@ func resize(a ResizeAttr, in, out *ir.Tensor) {
 	x, y := ir.Slice[float32](in), ir.Slice[float32](out)
 	r := a.first(len(in.Shape))
 	h, w, oh, ow, channels := in.Shape[r], in.Shape[r+1], out.Shape[r], out.Shape[r+1], ir.NumElements(in.Shape[r+2:])
-	down, right := a.Step(a.ScaleH, h, oh), a.Step(a.ScaleW, w, ow)
+	down, right := stepOf(a.ScaleH, h, oh), stepOf(a.ScaleW, w, ow)
 	for p := range ir.NumElements(in.Shape[:r]) {
 		for i := range oh {
 			rows, wr, n := taps(a, i, h, oh, down)

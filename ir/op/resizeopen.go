@@ -2,7 +2,6 @@ package op
 
 import (
 	"math"
-	"slices"
 
 	"mmc/ir"
 	"mmc/ir/loop"
@@ -37,7 +36,7 @@ func scaledSize(size sym.Dim, scale float32) (to sym.Dim, by, of int64) {
 func (a *ResizeAttr) openSizes(c *ir.Import, v *ir.Value) (sizes []sym.Dim, ok bool) {
 	scales, err := resizeScales(c)
 	rank := len(v.Shape)
-	if err != nil || rank < 3 || len(scales) != rank || closed(v.Shape[rank-2:]) {
+	if err != nil || rank < 3 || len(scales) != rank || !isOpen(v.Shape[rank-2:]) {
 		return nil, false
 	}
 	own := []*float32{&a.ScaleH, &a.ScaleW}
@@ -57,7 +56,7 @@ func (a *ResizeAttr) openSizes(c *ir.Import, v *ir.Value) (sizes []sym.Dim, ok b
 // readNearestOpen reads a Resize of axes of open size to the nearest place before, counted from the first one: element i of the result is
 // element i*in/out, or i/scale. ok is false if it is something else.
 func readNearestOpen(c *ir.Import, v *ir.Value, coord, rounding string) (ok bool, err error) {
-	if _, axes := c.Ints("axes"); axes || coord != "asymmetric" || rounding != "floor" || closed(v.Shape) || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch" {
+	if _, axes := c.Ints("axes"); axes || coord != "asymmetric" || rounding != "floor" || !isOpen(v.Shape) || c.Str("keep_aspect_ratio_policy", "stretch") != "stretch" {
 		return false, nil
 	}
 	sizes, given, err := c.Dims(3, "")
@@ -70,31 +69,21 @@ func readNearestOpen(c *ir.Import, v *ir.Value, coord, rounding string) (ok bool
 	}
 	b := &builder{c: c}
 	for axis, in := range v.Shape {
-		to, step, of := sym.Dim{}, in, (*ir.Value)(nil)
+		var to, step, of sym.Dim // element i is element i*step/of
 		if given {
-			to = sizes[axis]
-			of = b.do(Dims, DimsAttr{ir.MakeDims([]sym.Dim{to}), loop.I64, true})
+			to, step, of = sizes[axis], in, sizes[axis]
 		} else {
 			out, by, parts := scaledSize(in, scales[axis])
 			if parts == 0 {
 				return false, nil
 			}
-			to, step, of = out, sym.Const(parts), ir.Scalar(loop.I64, float64(by))
+			to, step, of = out, sym.Const(parts), sym.Const(by)
 		}
 		if to == in {
 			continue
 		}
-		zero := ir.MakeDims([]sym.Dim{sym.Const(0)})
-		i := b.do(Iota, IotaAttr{Start: zero, Step: ir.MakeDims([]sym.Dim{step}), N: ir.MakeDims([]sym.Dim{to}), To: loop.I64})
-		v = b.do(Gather, GatherAttr{int64(axis)}, v, b.div(i, of))
+		divisor := b.do(Dims, DimsAttr{ir.MakeDims([]sym.Dim{of}), loop.I64, true})
+		v = b.do(Gather, GatherAttr{int64(axis)}, v, b.div(b.counted(sym.Const(0), step, to), divisor))
 	}
 	return true, b.done(v)
-}
-
-// closed reports whether sizes are numbers.
-func closed(shape []sym.Dim) bool {
-	return !slices.ContainsFunc(shape, func(d sym.Dim) bool {
-		_, ok := d.Const()
-		return !ok
-	})
 }
